@@ -1,0 +1,90 @@
+"""The facts a criterion may ask for, as pytest fixtures.
+
+Facts come from the image itself, from running it, from the registry, and from answers that are plain JSON.
+A criterion never talks to an engine itself.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+import kit
+from graders.criteria import find_criterion
+from graders.request import Request
+
+REQUEST: "pytest.StashKey[Request]" = pytest.StashKey()
+
+
+@pytest.fixture(scope="session")
+def _asked(pytestconfig: pytest.Config) -> Request:
+    return pytestconfig.stash[REQUEST]
+
+
+@pytest.fixture(scope="session")
+def images() -> Callable[[str], Any]:
+    """Opens any image by its reference; an AssertionError with advice if there is none."""
+    opened: dict[str, Any] = {}
+
+    def open_image(reference: str) -> Any:
+        if reference not in opened:
+            try:
+                opened[reference] = kit.image(reference)
+            except kit.NotFound as error:
+                raise AssertionError(
+                    f"There is no image {reference} yet. Build it and give it exactly this name."
+                ) from error
+        return opened[reference]
+
+    return open_image
+
+
+@pytest.fixture
+def reference(request: pytest.FixtureRequest, _asked: Request) -> str:
+    """The name of the image that is looked at: the one asked for, else the criterion's own."""
+    mark = find_criterion(request.function)
+    name = _asked.image or (mark.image if mark else "")
+    assert name, "Say which image to look at."
+    return name
+
+
+@pytest.fixture
+def image(reference: str, images: Callable[[str], Any]) -> Any:
+    """The image that is looked at."""
+    return images(reference)
+
+
+@pytest.fixture(scope="session")
+def run(images: Callable[[str], Any]) -> Callable[..., Any]:
+    """Runs an image without network, read-only, bounded: ``run(reference, *args) -> Result(code, out, err)``."""
+
+    def run_image(reference: str, *args: str) -> Any:
+        images(reference)
+        return kit.run(reference, *args)
+
+    return run_image
+
+
+@pytest.fixture(scope="session")
+def answers(_asked: Request) -> Mapping[str, Any]:
+    """What the learner wrote down, by name."""
+    return _asked.answers
+
+
+@pytest.fixture(scope="session")
+def nonce(_asked: Request) -> str:
+    """A word that only this learner was given."""
+    return _asked.nonce
+
+
+@pytest.fixture(scope="session")
+def manifest() -> Callable[[str], Any]:
+    """The manifest that a registry holds under a reference, read over HTTP; an AssertionError if there is none."""
+
+    def read_manifest(reference: str) -> Any:
+        try:
+            return kit.manifest(reference)
+        except kit.NotFound as error:
+            raise AssertionError(f"The registry has no {reference} yet. Push it.") from error
+
+    return read_manifest

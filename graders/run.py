@@ -1,0 +1,84 @@
+"""One rubric in its own process → Report.
+
+The rubric runs apart from the learner's kernel: patched functions, print tricks and monkeys of the notebook
+can't reach it. What crosses is JSON, and it is checked on arrival.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from graders.report import NotGraded, Report
+from graders.request import Request
+from kit.errors import NotFound
+
+RUBRICS = Path(__file__).parent / "rubrics"
+TIMEOUT = 300
+"""Seconds for a whole rubric: builds and containers of a slow pod included."""
+_BOOT = "import json,sys; t=json.loads(sys.argv[1]); sys.path[:0]=t['path']; from graders.worker import main; main(t)"
+_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "LAYERLAB_HOME", "TMPDIR")
+
+
+def find_rubric(name: str) -> Path:
+    """The rubric file for a notebook number, such as ``03``.
+
+    Raises:
+        NotFound: no such rubric; the message lists those that exist.
+    """
+    found = sorted(RUBRICS.glob(f"rubric_{name}_*.py"))
+    if not name.isdigit() or not found:
+        known = ", ".join(path.name.split("_")[1] for path in sorted(RUBRICS.glob("rubric_*.py")))
+        raise NotFound(f"there is no rubric {name!r}; there are: {known}")
+    return found[0]
+
+
+def run_rubric(rubric: Path, request: Request, *, name: str, subject: str = "", timeout: float = TIMEOUT) -> Report:
+    """The report of ``rubric`` on what ``request`` names.
+
+    Raises:
+        NotGraded: the rubric or the engine broke, or took more than ``timeout`` seconds. Never a wrong score.
+    """
+    with tempfile.TemporaryDirectory(prefix="layerlab-rubric-") as directory:
+        pipe = Path(directory) / "report.json"
+        task = {
+            "rubric": str(rubric),
+            "request": asdict(request),
+            "name": name,
+            "subject": subject,
+            "pipe": str(pipe),
+            "path": [path for path in sys.path if path and Path(path).is_absolute()],
+        }
+        text = _run([sys.executable, "-I", "-c", _BOOT, json.dumps(task)], request, timeout)
+        try:
+            answer = pipe.read_bytes()
+        except FileNotFoundError as error:
+            raise NotGraded(f"not graded: the rubric's process ended without a report.\n{text[-2000:]}") from error
+    broken = _broken(answer)
+    if broken:
+        raise NotGraded(f"not graded: {broken}")
+    return Report.of_json(answer)
+
+
+def _run(command: list[str], request: Request, timeout: float) -> str:
+    environment = {key: os.environ[key] for key in _KEPT if key in os.environ} | {"DOCKER_HOST": request.engine}
+    try:
+        done = subprocess.run(
+            command, cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotGraded(f"not graded: the rubric took more than {timeout:g} seconds") from error
+    return (done.stdout + done.stderr).decode(errors="replace")
+
+
+def _broken(answer: bytes) -> str:
+    try:
+        data: Any = json.loads(answer)
+    except ValueError:
+        return "the rubric's report is damaged"
+    return str(data.get("broken", "")) if isinstance(data, Mapping) else "the rubric's report is damaged"

@@ -1,0 +1,110 @@
+"""Hijacked connections and framed output: what ``attach``, ``exec`` and ``logs`` send.
+
+Without a terminal each piece of output is a frame: one byte for the stream, three of zero, four for the
+length, then the bytes. With a terminal the bytes come bare. A hijacked connection leaves HTTP behind: after the
+101 it carries output one way and input the other, each with its own end.
+
+Source: Docker Engine API, "Attach to a container", "Stream format".
+"""
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+CONTENT_TYPE = "application/vnd.docker.raw-stream"
+_UPGRADED = (
+    f"HTTP/1.1 101 UPGRADED\r\nContent-Type: {CONTENT_TYPE}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n{{extra}}\r\n"
+)
+_PLAIN = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE}\r\n{{extra}}\r\n"
+_CHUNK = 32 * 1024
+_LOOK_AGAIN = 1000
+"""Milliseconds between two looks whether a silent client is still there."""
+
+
+class Piece(Protocol):
+    """Output of one stream."""
+
+    @property
+    def stream(self) -> int: ...
+
+    @property
+    def data(self) -> bytes: ...
+
+
+class Session(Protocol):
+    """Being attached to a process."""
+
+    terminal: bool
+
+    def frames(self) -> Iterable[Piece]: ...
+
+    def write(self, data: bytes) -> bool: ...
+
+    def end_input(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    """``data`` behind its header of eight bytes."""
+    return struct.pack(">BxxxL", stream, len(data)) + data
+
+
+def encoded(pieces: Iterable[Piece], *, terminal: bool) -> Iterator[bytes]:
+    """What goes over the wire."""
+    return (piece.data if terminal else frame(piece.stream, piece.data) for piece in pieces)
+
+
+def head(*, upgrade: bool, extra: Iterable[tuple[str, str]] = ()) -> bytes:
+    """The answer that hands the connection over: 101 if the client asked to upgrade, else 200."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in extra)
+    return (_UPGRADED if upgrade else _PLAIN).format(extra=lines).encode()
+
+
+def serve(connection: socket.socket, session: Session, *, stdin: bool, early: bytes = b"") -> None:
+    """Carries a hijacked connection until the process ends or the client goes, then closes both.
+
+    Blocks: call it in a thread of its own. ``early`` is input that came with the request. The client's end of
+    input is told to the session; a client that has closed the whole connection is let go.
+    """
+    connection.setblocking(True)
+    done = threading.Event()
+    reader = threading.Thread(target=_carry_input, args=(connection, session, stdin, early, done), daemon=True)
+    reader.start()
+    try:
+        for data in encoded(session.frames(), terminal=session.terminal):
+            connection.sendall(data)
+    except OSError:
+        pass  # the client is gone
+    finally:
+        done.set()
+        session.close()
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        reader.join()
+        connection.close()
+
+
+def _carry_input(
+    connection: socket.socket, session: Session, stdin: bool, early: bytes, done: threading.Event
+) -> None:
+    """Reads from the client to the end of its input; then watches for its leaving."""
+    with contextlib.suppress(OSError):
+        data = early or connection.recv(_CHUNK)
+        while data:
+            if stdin and not session.write(data):
+                break
+            data = connection.recv(_CHUNK)
+    if stdin and not done.is_set():
+        session.end_input()
+    poll = select.poll()
+    poll.register(connection, select.POLLHUP)
+    while not done.is_set():
+        if any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(_LOOK_AGAIN)):
+            session.close()
+            return

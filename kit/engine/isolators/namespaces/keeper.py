@@ -1,0 +1,288 @@
+"""The process that makes a container, adds processes to it, and is told when they end.
+
+The engine starts one *nursery*, a small process without threads, so that forking is cheap and safe. For each
+container it forks a *keeper*; the keeper makes process 1 and every later one as its own children, in namespaces
+where it can't be seen. The end of the engine, however it comes, closes the keeper's control socket; the keeper
+then kills process 1, and with it the kernel ends every process of the container.
+
+On a control socket arrives one message per process: a byte and the descriptors ``PARTS``. On that process's
+status socket go back one message when it runs (or why it doesn't) and one when it has ended.
+
+Source: pid_namespaces(7), user_namespaces(7), unix(7) SCM_RIGHTS.
+"""
+
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from kit.engine.isolators.contract import Mount, Process, Sandbox, StartFailed, Stdio
+from kit.engine.isolators.namespaces import cgroups, inside, linux, mounts, profile, wall
+from kit.engine.isolators.namespaces.network import Supervisor, loopback_resolver
+
+PARTS = ("request", "stdin", "stdout", "stderr", "status")
+_MOST_PROCESSES = 4096
+_NAMESPACES = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+
+
+@dataclass
+class _Child:
+    """A process that the keeper has started, and where to tell of its end."""
+
+    pid: int
+    status: socket.socket
+
+
+@dataclass
+class _Keeper:
+    """One container: its first process, those added later, and its bounds."""
+
+    control: socket.socket
+    sandbox: Sandbox
+    group: cgroups.Group
+    listeners: socket.socket | None
+    children: dict[int, _Child] = field(default_factory=dict)
+    first: int = -1
+
+    def keep(self) -> None:
+        """Until process 1 has ended."""
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
+        for pidfd in self.children:
+            poll.register(pidfd, select.POLLIN)
+        while self.first in self.children:
+            for descriptor, _ in poll.poll():
+                if descriptor in self.children:
+                    poll.unregister(descriptor)
+                    _bury(self.children.pop(descriptor), descriptor)
+                elif (added := self._listen()) is not None:
+                    poll.register(added, select.POLLIN)
+                elif not self.control_open:
+                    poll.unregister(self.control)
+                    self._end()
+
+    control_open: bool = True
+
+    def _listen(self) -> int | None:
+        """Starts the process that the control socket asks for; its pidfd."""
+        request = _receive(self.control)
+        if request is None:
+            self.control_open = False
+            return None
+        process, stdio, status = request.process, request.stdio, request.status
+        return self.start(stdio, status, lambda: self._join(process, stdio))
+
+    def start(self, stdio: Stdio, status: socket.socket, steps: Callable[[], NoReturn]) -> int | None:
+        """Forks a process that takes these steps and tells the engine how that went; its pidfd."""
+        report, failure = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            _report_failure(failure, steps)
+        os.close(failure)
+        pidfd = os.pidfd_open(pid)
+        with open(report, "rb") as pipe:
+            problem = pipe.read()
+        for descriptor in stdio:
+            os.close(descriptor)
+        if problem:
+            os.waitpid(pid, 0)
+            os.close(pidfd)
+            status.send(problem)
+            return None
+        facts = {
+            "pid": pid,
+            "namespace": os.stat("/proc/self/ns/pid_for_children").st_ino,
+            "groups": {name: str(path) for name, path in self.group.directories.items()},
+        }
+        socket.send_fds(status, [json.dumps(facts).encode()], [pidfd])
+        self.children[pidfd] = _Child(pid, status)
+        return pidfd
+
+    def become_first(self, process: Process, stdio: Stdio) -> NoReturn:
+        """The steps of process 1: it makes what the container sees, then runs in it."""
+        inside.take_over(stdio, terminal=process.tty)
+        self.group.join()
+        linux.unshare(_NAMESPACES | (linux.CLONE_NEWNET if self.sandbox.network == "none" else 0))
+        socket.sethostname(self.sandbox.hostname)
+        if self.sandbox.network == "none":
+            _loopback_up()
+        steps = mounts.plan(self.sandbox, terminal=os.ttyname(0) if process.tty else "")
+        _enter(self.sandbox, steps)
+        _make_directory(process.cwd)
+        self._run(process)
+
+    def _join(self, process: Process, stdio: Stdio) -> NoReturn:
+        """The steps of a later process: into the namespaces of the first."""
+        inside.take_over(stdio, terminal=process.tty)
+        self.group.join()
+        linux.setns(self.first, _NAMESPACES | linux.CLONE_NEWNET)
+        self._run(process)
+
+    def _run(self, process: Process) -> NoReturn:
+        cgroups.bound_by_limits(self.group, pids=self.sandbox.pids, memory=self.sandbox.memory)
+        inside.bound(self.sandbox.ulimits)
+        inside.become(process, self._install_filter)
+        inside.run(process)
+
+    def _install_filter(self) -> None:
+        code = profile.program(shared_network=self.listeners is not None)
+        if self.listeners is None:
+            linux.install_filter(code, linux.FILTER_SPEC_ALLOW)
+            return
+        flags = linux.FILTER_SPEC_ALLOW | linux.FILTER_NEW_LISTENER
+        try:
+            listener = linux.install_filter(code, flags | linux.FILTER_WAIT_KILLABLE)
+        except OSError:  # Before Linux 5.19.
+            listener = linux.install_filter(code, flags)
+        socket.send_fds(self.listeners, [b"+"], [listener])
+        os.close(listener)
+
+    def _end(self) -> None:
+        if self.group.can_freeze:
+            self.group.freeze(False)
+        signal.pidfd_send_signal(self.first, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class _Request:
+    process: Process
+    stdio: Stdio
+    status: socket.socket
+    sandbox: Mapping[str, Any] | None
+
+
+def _receive(control: socket.socket) -> _Request | None:
+    """The next message, or None when the engine has gone."""
+    data, descriptors, _, _ = socket.recv_fds(control, 1, len(PARTS))
+    if not data:
+        return None
+    with open(descriptors[0], "rb") as file:
+        file.seek(0)
+        request = json.load(file)
+    process = request["process"]
+    process |= {name: tuple(process[name]) for name in ("argv", "env", "groups")}
+    status = socket.socket(fileno=descriptors[4])
+    return _Request(Process(**process), Stdio(*descriptors[1:4]), status, request.get("sandbox"))
+
+
+def _sandbox(values: Mapping[str, Any]) -> Sandbox:
+    mount_points = tuple(Mount(**mount) for mount in values["mounts"])
+    paths = {name: Path(values[name]) for name in ("rootfs", "owners")}
+    ulimits = {name: (soft, hard) for name, (soft, hard) in values["ulimits"].items()}
+    return Sandbox(**{**values, **paths, "mounts": mount_points, "ulimits": ulimits})
+
+
+def _report_failure(failure: int, steps: Callable[[], NoReturn]) -> NoReturn:
+    """Takes the steps; what goes wrong before the program runs is written to ``failure``."""
+    try:
+        steps()
+    except StartFailed as error:
+        text, code = str(error), error.code
+    except BaseException as error:
+        refusal = inside.refusal(f"{error.__class__.__name__}: {error}")
+        text, code = str(refusal), refusal.code
+    os.write(failure, json.dumps({"failed": text, "code": code}).encode())
+    os._exit(1)
+
+
+def _bury(child: _Child, pidfd: int) -> None:
+    _, status = os.waitpid(child.pid, 0)
+    os.close(pidfd)
+    code = os.waitstatus_to_exitcode(status)
+    with suppress(OSError):  # Nobody may be listening any more.
+        child.status.send(json.dumps({"exit": code if code >= 0 else 128 - code}).encode())
+    child.status.close()
+
+
+def _enter(sandbox: Sandbox, steps: list[mounts.Step]) -> None:
+    try:
+        mounts.enter(os.fspath(sandbox.rootfs), steps, read_only=sandbox.read_only)
+    except mounts.MountFailed as error:
+        raise inside.refusal(str(error)) from error
+
+
+def _make_directory(path: str) -> None:
+    """Docker makes the working directory where it is missing."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StartFailed(f"Cannot mkdir: {path} is not a directory", code=128) from error
+    except OSError as error:
+        raise inside.refusal(f"mkdir {path}: {inside.words(error)}") from error
+
+
+def _loopback_up() -> None:
+    set_flags, up_and_running = 0x8914, 0x41
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, set_flags, struct.pack("=16sH22x", b"lo", up_and_running))
+
+
+def _start_network(address: str, others: list[socket.socket]) -> socket.socket:
+    """Forks the container's network supervisor; the socket on which it takes listeners."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork() == 0:
+        try:
+            for other in (here, *others):
+                other.close()
+            Supervisor(address, there).serve()
+        finally:
+            os._exit(0)
+    there.close()
+    return here
+
+
+def keep(control: socket.socket) -> None:
+    """The life of a keeper: one container, from its request to its end."""
+    request = _receive(control)
+    if request is None or request.sandbox is None:
+        return
+    sandbox = _sandbox(request.sandbox)
+    linux.prctl(linux.PR_SET_DUMPABLE, 0)
+    group = cgroups.make(f"{os.getpid()}", pids=sandbox.pids or _MOST_PROCESSES, memory=sandbox.memory)
+    listeners = None
+    if sandbox.network == "host":
+        listeners = _start_network(sandbox.address, [control, request.status])
+        linux.hide_abstract_sockets()
+        if cgroups.SOCKETS in group.directories:
+            wall.build(group.directories[cgroups.SOCKETS], sandbox.address, resolver=loopback_resolver())
+    linux.unshare(linux.CLONE_NEWPID)
+    keeper = _Keeper(control, sandbox, group, listeners)
+    process, stdio = request.process, request.stdio
+    pidfd = keeper.start(stdio, request.status, lambda: keeper.become_first(process, stdio))
+    if pidfd is not None:
+        keeper.first = pidfd
+        keeper.keep()
+    group.remove()
+
+
+def nursery(requests: socket.socket) -> None:
+    """Forks a keeper for every control socket that arrives, until the engine has gone."""
+    cgroups.sweep()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        data, controls, _, _ = socket.recv_fds(requests, 1, 1)
+        if not data:
+            return
+        if os.fork() == 0:
+            try:
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                requests.close()
+                keep(socket.socket(fileno=controls[0]))
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+            finally:
+                os._exit(0)
+        os.close(controls[0])
+
+
+if __name__ == "__main__":
+    nursery(socket.socket(fileno=int(sys.argv[1])))

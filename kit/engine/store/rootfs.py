@@ -1,0 +1,250 @@
+"""Root file systems: directories that containers and RUN steps write in, made from layers.
+
+A root file system remembers the layers it was made from. What its processes changed is found by looking
+(``scan``), told as a changeset, and packed into a layer (``commit``, ``snapshot``).
+
+It is made under a temporary name and renamed when it is whole, so a killed engine leaves none half-made.
+"""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from threading import RLock
+from typing import BinaryIO, cast
+
+from kit.engine.store.copying import PathStat, extract, stat_of, tar_of
+from kit.engine.store.files import remove_tree, sweep, temporary_name, write_whole
+from kit.engine.store.inside import Inside
+from kit.engine.store.layers import Layers, StoredLayer
+from kit.engine.store.owners import Owners, recorded
+from kit.engine.store.scanning import Scanner
+from kit.engine.store.writing import write_tree
+from kit.errors import Conflict, Invalid, NotFound
+from kit.layer.changeset import Changeset, diff
+from kit.layer.headers import Readable
+from kit.layer.tree import Entry
+from kit.oci.digest import DiffID, Digest, hex_of
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+MOUNT_POINTS = frozenset((".dockerenv", "dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf"))
+"""What an engine mounts over in every container: no layer ever tells of it, as in dockerd."""
+
+
+class RootfsNotFound(NotFound):
+    """No root file system of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no root file system {name!r}")
+        self.name = name
+
+
+class RootfsExists(Conflict):
+    """The name is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is already a root file system {name!r}: delete it, or use another name")
+        self.name = name
+
+
+class RootFilesystem:
+    """One directory tree. Its methods may be called from many threads; scans wait for each other."""
+
+    def __init__(self, folder: Path, layers: Layers) -> None:
+        about = json.loads((folder / "about.json").read_bytes())
+        self.name = folder.name
+        self.path = folder / "root"
+        self.owners = folder / "owners"
+        self.real_owners: bool = about["real_owners"]
+        self.diff_ids: tuple[DiffID, ...] = tuple(about["diff_ids"])
+        self._folder, self._layers, self._lock = folder, layers, RLock()
+        self._owners = Owners(self.owners)
+        self._inside = Inside(self.path)
+        self._scanner = Scanner(self._inside, self.real_owners, frozenset(about["ignored"]))
+
+    @property
+    def base(self) -> dict[str, Entry]:
+        """The tree that it was made from, or that was last committed. It is shared: don't change it."""
+        return self._layers.tree(self.diff_ids)
+
+    def scan(self) -> dict[str, Entry]:
+        """The tree as it is now, with logical owners."""
+        with self._lock:
+            return self._scanner.scan(self.base, self._owners.records())
+
+    def changeset(self) -> Changeset:
+        """What is now different from ``base``. Digests of new files are None: ``docker diff`` needs none."""
+        with self._lock:
+            return diff(self.base, self._scanner.scan(self.base, self._owners.records(), lazy=True))
+
+    def snapshot(self) -> StoredLayer | None:
+        """What is now different from ``base`` as a layer, or None. ``base`` stays.
+
+        Raises:
+            Changed: a process wrote meanwhile; nothing is stored.
+        """
+        with self._lock:
+            changeset = self.changeset()
+            return self._layers.put(changeset, self._open_entry) if changeset else None
+
+    def commit(self) -> StoredLayer | None:
+        """As ``snapshot``, and what is now is the new ``base``: the next commit tells what came after.
+
+        Raises:
+            Changed: a process wrote meanwhile; nothing is stored.
+        """
+        with self._lock:
+            layer = self.snapshot()
+            if layer is not None:
+                self.diff_ids = (*self.diff_ids, layer.diff_id)
+                write_about(self._folder, self.diff_ids, self.real_owners, self._scanner.ignored)
+                self._layers.claim([layer.diff_id])
+            return layer
+
+    def open_file(self, path: str) -> BinaryIO:
+        """The regular file at ``path``, to be closed by the caller; symlinks lead inside the root.
+
+        Raises:
+            PathNotFound: there is none.
+            Invalid: it is no regular file.
+        """
+        return self._open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+    def _open_entry(self, path: str) -> BinaryIO:
+        return self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+    def _open(self, path: str, flags: int) -> BinaryIO:
+        descriptor = self._inside.open(path, flags)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Invalid(f"{path!r} is not a regular file")
+        return cast(BinaryIO, open(descriptor, "rb", buffering=0))
+
+    def stat(self, path: str) -> PathStat:
+        """What ``docker cp`` asks first. A last symlink is not followed; ``target`` tells where it leads.
+
+        Raises:
+            PathNotFound: it is not there.
+        """
+        return stat_of(self._inside, path, self._owners.records(), self.real_owners)
+
+    def archive(self, path: str) -> Iterator[bytes]:
+        """A tar of ``path`` and what is below it, named by its last part, with logical owners.
+
+        Raises:
+            PathNotFound: it is not there (at once, not while the tar is read).
+        """
+        return tar_of(self._inside, path, self._owners.records(), self.real_owners)
+
+    def extract(
+        self, path: str, tar: Readable, *, keep_kind: bool = False, owner: tuple[int, int] | None = None
+    ) -> None:
+        """Unpacks a tar into the directory ``path``.
+
+        ``keep_kind``: a directory never replaces something else, nor something else a directory. ``owner``:
+        (uid, gid) for everything, in place of what the tar says.
+
+        Raises:
+            PathNotFound: there is no ``path``.
+            Invalid: it is no directory, or the tar is bad; entries before the bad one are there.
+        """
+        extract(self._inside, path, tar, self._owners, real_owners=self.real_owners, keep_kind=keep_kind, owner=owner)
+
+
+def write_about(folder: Path, diff_ids: Iterable[DiffID], real_owners: bool, ignored: Iterable[str]) -> None:
+    about = {"diff_ids": list(diff_ids), "real_owners": real_owners, "ignored": sorted(ignored)}
+    write_whole(folder / "about.json", json.dumps(about).encode(), sync=False)
+
+
+class RootFilesystems:
+    """All root file systems of a store, by name."""
+
+    def __init__(self, root: Path, layers: Layers) -> None:
+        self._root, self._layers, self._lock = root, layers, RLock()
+        self._known: dict[str, RootFilesystem] = {}
+        root.mkdir(parents=True, exist_ok=True)
+
+    def sweep(self) -> None:
+        """Removes what an earlier engine left half-made or half-deleted."""
+        sweep(self._root)
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self._root.iterdir() if not path.name.startswith("."))
+
+    def create(
+        self, name: str, diff_ids: Sequence[DiffID], *, real_owners: bool, ignore: Iterable[str] = MOUNT_POINTS
+    ) -> RootFilesystem:
+        """A new root file system with the merged tree of the layers, bottom first.
+
+        ``real_owners``: as root, files get their owners, devices and capabilities on disk; otherwise these
+        are in the journal ``owners``. ``ignore``: paths that never show in a changeset.
+
+        Raises:
+            RootfsExists: the name is taken.
+            LayerNotFound: a layer is not in the store.
+            Invalid: the name can't be a file's.
+        """
+        if not NAME.fullmatch(name):
+            raise Invalid(f"{name!r} can't name a root file system")
+        folder = self._root / name
+        if folder.exists():
+            raise RootfsExists(name)
+        building = temporary_name(self._root)
+        building.mkdir(0o700)
+        try:
+            tree = self._layers.tree(diff_ids)
+            write_tree(tree, building / "root", self._source(diff_ids), real_owners=real_owners)
+            owners = Owners(building / "owners")
+            owners.path.touch()
+            if not real_owners:
+                owners.append(recorded(tree.items(), building / "root"))
+            write_about(building, diff_ids, real_owners, (path.strip("/") for path in ignore))
+            with self._lock:
+                if folder.exists():
+                    raise RootfsExists(name)
+                building.rename(folder)
+        finally:
+            if building.exists():
+                remove_tree(building)
+        return self.open(name)
+
+    def _source(self, diff_ids: Sequence[DiffID]) -> Callable[[Digest], Path]:
+        places: dict[Digest, Path] = {}
+        for diff_id in diff_ids:
+            folder = self._layers.unpacked(diff_id)
+            for entry in self._layers.index(diff_id).entries.values():
+                if entry.digest and entry.size:
+                    places[entry.digest] = folder / hex_of(entry.digest)
+        return places.__getitem__
+
+    def open(self, name: str) -> RootFilesystem:
+        """The root file system of this name; always the same object.
+
+        Raises:
+            RootfsNotFound: there is none.
+        """
+        with self._lock:
+            if name not in self._known:
+                folder = self._root / name
+                if not NAME.fullmatch(name) or not folder.exists():
+                    raise RootfsNotFound(name)
+                self._known[name] = RootFilesystem(folder, self._layers)
+            return self._known[name]
+
+    def delete(self, name: str) -> None:
+        """Deletes it; nothing, if it is not there."""
+        with self._lock:
+            self._known.pop(name, None)
+            doomed = temporary_name(self._root)
+            try:
+                (self._root / name).rename(doomed)
+            except FileNotFoundError:
+                return
+        remove_tree(doomed)
+
+    def layers_in_use(self) -> set[DiffID]:
+        """The layers that some root file system was made from."""
+        return {diff_id for name in self.names() for diff_id in self.open(name).diff_ids}
+

@@ -1,0 +1,156 @@
+"""The disk back to entries: what a root file system holds now.
+
+A file that is still the same inode with the same change time and size still has the same bytes, so its
+digest is remembered and only what changed is read.
+
+Source: inode(7): the change time moves with every change to a file's bytes or facts, and no program can set it.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from kit.engine.store.identity import identity_of
+from kit.engine.store.inside import Inside, PathNotFound
+from kit.engine.store.looking import digest_at, look_at
+from kit.layer.changeset import all_parents, parent_of, parents_of
+from kit.layer.ownership import FileIdentity, Ownership
+from kit.layer.tree import Entry, Kind, Tree
+
+CLOCK_TICK = 20_000_000
+"""Nanoseconds in which two changes may bear the same time: the kernel's coarse clock ticks every 1–10 ms."""
+
+
+class Stamp(NamedTuple):
+    """What a path was when it was looked at. ``entry`` names no hard link."""
+
+    inode: int
+    changed: int
+    owner: Ownership | None
+    entry: Entry
+
+
+@dataclass
+class Scanner:
+    """Looks at one root file system, again and again.
+
+    ``ignored`` paths, with everything below, are always as in ``base``.
+    """
+
+    inside: Inside
+    real_owners: bool
+    ignored: Set[str]
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+
+    def scan(self, base: Tree, owners: Mapping[FileIdentity, Ownership], *, lazy: bool = False) -> dict[str, Entry]:
+        """The logical tree. ``lazy``: the digest is None of a file that differs from ``base`` in any other fact.
+
+        The root itself is as in ``base``: no layer says anything of it.
+        """
+        looked = time.time_ns()
+        look = _Look(self, base, owners, {identity.inode for identity in owners}, lazy)
+        look.walk("")
+        trusted = looked - CLOCK_TICK
+        self.stamps = {path: stamp for path, stamp in look.stamps.items() if stamp.changed < trusted}
+        tree = look.linked()
+        _as_in_base(tree, base, self.ignored, look.placeholders)
+        return dict(sorted(tree.items()))
+
+
+@dataclass
+class _Look:
+    """One scan."""
+
+    scanner: Scanner
+    base: Tree
+    owners: Mapping[FileIdentity, Ownership]
+    owned_inodes: Set[int]
+    lazy: bool
+    stamps: dict[str, Stamp] = field(default_factory=dict)
+    names: dict[int, list[str]] = field(default_factory=dict)
+    placeholders: set[str] = field(default_factory=set)
+
+    def walk(self, path: str) -> None:
+        """Everything below ``path``."""
+        deeper = [path]
+        while deeper:
+            folder = deeper.pop()
+            try:
+                with self.scanner.inside.opened(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as directory:
+                    deeper += self._list(directory, folder)
+            except (PathNotFound, NotADirectoryError):
+                continue  # a running container may delete while we look
+
+    def _list(self, directory: int, folder: str) -> list[str]:
+        """Looks at what is in one directory, and returns the directories among it."""
+        directories = []
+        with os.scandir(directory) as found:
+            for item in found:
+                path = f"{folder}/{item.name}" if folder else item.name
+                if path in self.scanner.ignored:
+                    self.placeholders.add(path)
+                    continue
+                try:
+                    told = item.stat(follow_symlinks=False)
+                    stamp = self._stamp(path, directory, item.name, told)
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                if stamp is None:
+                    continue
+                self.stamps[path] = stamp
+                if stat.S_ISDIR(told.st_mode):
+                    directories.append(path)
+                elif told.st_nlink > 1:
+                    self.names.setdefault(told.st_ino, []).append(path)
+        return directories
+
+    def _stamp(self, path: str, directory: int, name: str, told: os.stat_result) -> Stamp | None:
+        owner = self.owners.get(identity_of(name, directory)) if told.st_ino in self.owned_inodes else None
+        old = self.scanner.stamps.get(path)
+        known = old is not None and (old.inode, old.changed) == (told.st_ino, told.st_ctime_ns)
+        if old is not None and known and old.owner == owner and (old.entry.digest or old.entry.kind is not Kind.FILE):
+            return old
+        entry = look_at(directory, name, told, owner, self.scanner.real_owners)
+        if entry is None:
+            return None
+        if entry.kind is Kind.FILE:
+            digest = old.entry.digest if old is not None and known else None
+            if digest is None and (not self.lazy or self._must_know(path, entry)):
+                digest = digest_at(directory, name)
+            entry = replace(entry, digest=digest)
+        return Stamp(told.st_ino, told.st_ctime_ns, owner, entry)
+
+    def _must_know(self, path: str, entry: Entry) -> bool:
+        """Whether the bytes decide: every other fact is as in the base."""
+        old = self.base.get(path)
+        return old is not None and replace(old, digest=None, hardlink="") == entry
+
+    def linked(self) -> dict[str, Entry]:
+        """The entries, with the hard links among them: the first name is the file."""
+        tree = {path: stamp.entry for path, stamp in self.stamps.items()}
+        for names in self.names.values():
+            first, *others = sorted(names)
+            digest = next((tree[name].digest for name in names if tree[name].digest), None)
+            tree[first] = replace(tree[first], digest=digest)
+            tree.update({name: replace(tree[first], hardlink=first) for name in others})
+        return tree
+
+
+def _as_in_base(tree: dict[str, Entry], base: Tree, ignored: Set[str], placeholders: Set[str]) -> None:
+    """The root, and what is ignored, as ``base`` has it; and no trace of mount points that were made."""
+    below = {path for path in base if path in ignored or any(parent in ignored for parent in parents_of(path))}
+    tree.update({path: base[path] for path in below})
+    if "" in base:
+        tree[""] = base[""]
+    made = placeholders - base.keys()
+    for path in sorted(all_parents(made), key=len, reverse=True):
+        if path not in base and not any(parent_of(other) == path for other in tree):
+            tree.pop(path, None)
+    for path in made:
+        above = parent_of(path)
+        if above in tree and above in base and above:
+            tree[above] = replace(tree[above], mtime=base[above].mtime)
+

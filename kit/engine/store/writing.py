@@ -1,0 +1,114 @@
+"""Entries onto the disk: a tree becomes a directory.
+
+With real owners a file gets everything that its entry says. Without, it is the engine's own user's, readable
+and writable to him, and the journal tells the rest; devices are then empty files.
+
+Source: rootfs entries must come out as they went in whatever the umask is: modes are set, not asked for.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from kit.engine.store.owners import plain_mode
+from kit.layer.changeset import all_parents
+from kit.layer.tree import Entry, Kind, Tree
+from kit.oci.digest import Digest
+
+
+def write_tree(tree: Tree, root: Path, source: Callable[[Digest], Path], *, real_owners: bool) -> None:
+    """Makes ``root`` and everything of ``tree`` in it. ``source`` tells where a file's bytes lie.
+
+    Directories that the tree does not list are made with mode 755.
+    """
+    os.mkdir(root, 0o700)
+    directories = sorted({path for path, entry in tree.items() if entry.kind is Kind.DIRECTORY} | all_parents(tree))
+    implied = Entry(Kind.DIRECTORY)
+    for path in directories:
+        if path:
+            os.mkdir(f"{root}/{path}", 0o700)
+    for path, entry in tree.items():
+        if entry.kind is not Kind.DIRECTORY and not entry.hardlink:
+            _write(f"{root}/{path}", entry, source, real_owners)
+    for path, entry in tree.items():
+        if entry.hardlink:
+            os.link(f"{root}/{entry.hardlink}", f"{root}/{path}", follow_symlinks=False)
+    for path in reversed(directories):
+        if path in tree or path:
+            set_facts(f"{root}/{path}", tree.get(path, implied), real_owners)
+
+
+def _write(path: str, entry: Entry, source: Callable[[Digest], Path], real_owners: bool) -> None:
+    if entry.kind is not Kind.FILE:
+        make_special(path, entry, real_owners)
+        set_facts(path, entry, real_owners)
+        return
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        if entry.size and entry.digest:
+            _copy(source(entry.digest), target, entry.size)
+        set_facts(target, entry, real_owners)
+    finally:
+        os.close(target)
+
+
+def _copy(source: Path, target: int, size: int) -> None:
+    """Copies in the kernel; shares the blocks where the file system can."""
+    file = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while size > 0:
+            try:
+                done = os.copy_file_range(file, target, size)
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+                    raise
+                done = os.sendfile(target, file, None, size)
+            if not done:
+                raise OSError(errno.EIO, "is too short", str(source))
+            size -= done
+    finally:
+        os.close(file)
+
+
+def make_special(path: str, entry: Entry, real_owners: bool, directory: int | None = None) -> None:
+    """Makes a symlink, a FIFO, or a device (an empty file where owners are not real)."""
+    if entry.kind is Kind.SYMLINK:
+        os.symlink(entry.target, path, dir_fd=directory)
+    elif entry.kind is Kind.FIFO:
+        os.mkfifo(path, 0o600, dir_fd=directory)
+    elif real_owners:
+        os.mknod(path, entry.st_mode & ~0o7777 | 0o600, os.makedev(*entry.device), dir_fd=directory)
+    else:
+        os.mknod(path, stat.S_IFREG | 0o600, dir_fd=directory)
+
+
+def set_facts(path: str | int, entry: Entry, real_owners: bool) -> None:
+    """Owner, mode, attributes and time, in the order in which none undoes another.
+
+    ``path`` is a path, whose last symlink is not followed, or an open file.
+    """
+    link = entry.kind is Kind.SYMLINK
+    follow = isinstance(path, int)
+    if real_owners:
+        os.chown(path, entry.uid, entry.gid, follow_symlinks=follow)
+        for name, value in entry.xattrs:
+            os.setxattr(path, name, value, follow_symlinks=follow)
+    if not link:
+        _chmod(path, entry.mode if real_owners else plain_mode(entry))
+    when = int(entry.mtime // 1) * 10**9
+    os.utime(path, ns=(when, when), follow_symlinks=follow)
+
+
+def _chmod(path: str | int, mode: int) -> None:
+    """``chmod`` that never follows a symlink, which Linux has no call for before 6.6."""
+    if isinstance(path, int):
+        os.chmod(path, mode)
+        return
+    found = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISLNK(os.fstat(found).st_mode):
+            os.chmod(f"/proc/self/fd/{found}", mode)
+    finally:
+        os.close(found)

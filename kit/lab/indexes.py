@@ -1,0 +1,73 @@
+"""What is known of layers and images that were looked into once, kept on disk by digest.
+
+A digest never changes its meaning, so what is kept never gets old; it may be deleted at any time.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kit.errors import Invalid
+from kit.lab.files import write_whole
+from kit.layer.changeset import Changeset
+from kit.layer.tree import Entry, Kind
+from kit.oci.config import ImageConfig
+from kit.oci.digest import DiffID, Digest, hex_of
+
+_VERSION = 1
+"""Changes when the rows do: what an older Layerlab wrote is then read anew from the engine."""
+
+
+class Indexes:
+    """Indexes of layers by diff_id, and configs of images by the ID that an engine gives them."""
+
+    def __init__(self, root: Path) -> None:
+        self._layers, self._configs = root / f"layers{_VERSION}", root / f"configs{_VERSION}"
+
+    def find_layer(self, diff_id: DiffID) -> Changeset | None:
+        try:
+            rows = json.loads(zlib.decompress((self._layers / hex_of(diff_id)).read_bytes()))
+            return _changeset(rows)
+        except (OSError, ValueError, zlib.error, TypeError, KeyError):
+            return None
+
+    def put_layer(self, diff_id: DiffID, changeset: Changeset) -> None:
+        write_whole(self._layers / hex_of(diff_id), zlib.compress(json.dumps(_rows(changeset)).encode(), 1))
+
+    def find_config(self, engine_id: Digest) -> ImageConfig | None:
+        try:
+            return ImageConfig.parse((self._configs / hex_of(engine_id)).read_bytes())
+        except (OSError, Invalid):
+            return None
+
+    def put_config(self, engine_id: Digest, config: ImageConfig) -> None:
+        write_whole(self._configs / hex_of(engine_id), config.raw)
+
+
+def _rows(changeset: Changeset) -> dict[str, Any]:
+    return {
+        "entries": [[path, *_row(entry)] for path, entry in changeset.entries.items()],
+        "removed": sorted(changeset.removed),
+        "opaque": sorted(changeset.opaque),
+    }
+
+
+def _row(entry: Entry) -> list[Any]:
+    xattrs = [[name, value.hex()] for name, value in entry.xattrs]
+    return [
+        *(entry.kind.value, entry.mode, entry.uid, entry.gid, entry.size, entry.digest, entry.target),
+        *(entry.hardlink, entry.device, xattrs, entry.mtime),
+    ]
+
+
+def _changeset(rows: Mapping[str, Any]) -> Changeset:
+    entries = {path: _entry(*row) for path, *row in rows["entries"]}
+    return Changeset(entries, frozenset(rows["removed"]), frozenset(rows["opaque"]))
+
+
+def _entry(kind: str, *facts: Any) -> Entry:
+    mode, uid, gid, size, digest, target, hardlink, device, xattrs, mtime = facts
+    pairs = tuple((name, bytes.fromhex(value)) for name, value in xattrs)
+    return Entry(Kind(kind), mode, uid, gid, size, digest, target, hardlink, (device[0], device[1]), pairs, mtime)

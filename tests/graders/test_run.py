@@ -1,0 +1,137 @@
+"""A rubric in its own process: rows for the learner's matters, no score for ours."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from graders.report import NotGraded, Report, Score, Verdict
+from graders.request import Request
+from graders.run import find_rubric, run_rubric
+from kit.errors import NotFound
+
+HEAD = "from graders.criteria import Partial, criterion\n"
+
+
+def grade(tmp_path: Path, text: str, **values: object) -> Report:
+    rubric = tmp_path / "rubric_99_test.py"
+    rubric.write_text(HEAD + text)
+    return run_rubric(rubric, Request(engine="unix:///nowhere", **values), name="A99", timeout=60)  # type: ignore[arg-type]
+
+
+def test_points_in_full_in_part_and_none(tmp_path: Path) -> None:
+    report = grade(
+        tmp_path,
+        """
+@criterion(points=2)
+def test_a():
+    "First."
+
+@criterion(points=3, hints=["one", "two"])
+def test_b():
+    "Second."
+    raise Partial(1.5, "half way")
+
+@criterion(points=1)
+def test_c():
+    "Third."
+    assert 1 == 2, "make it two"
+
+def test_no_criterion():
+    raise RuntimeError
+""",
+    )
+    assert [(row.points, row.verdict, row.advice) for row in report.rows] == [
+        (2.0, Verdict.PASSED, ""),
+        (1.5, Verdict.PARTLY, "half way"),
+        (0.0, Verdict.FAILED, "make it two"),
+    ]
+    assert (report.points, report.max, report.passed) == (3.5, 6.0, False)
+    assert report.rows[1].hints == ("one", "two")
+
+
+def test_only_the_exercise_asked_for_is_run(tmp_path: Path) -> None:
+    text = """
+@criterion(points=1, exercise="99.1")
+def test_a(answers):
+    "First."
+    assert answers["x"] == 1, "no"
+
+@criterion(points=1, exercise="99.2")
+def test_b():
+    "Second."
+    raise RuntimeError
+"""
+    report = grade(tmp_path, text, exercise="99.1", answers={"x": 1})
+    assert [row.id for row in report.rows] == ["test_a"]
+    assert report.passed
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("@criterion(points=1)\ndef test_a():\n    'A.'\n    1 / 0\n", "ZeroDivisionError"),
+        ("@criterion(points=1)\ndef test_a(no_such_fact):\n    'A.'\n", "no_such_fact"),
+        ("this is not python\n", "can't be read"),
+        ("import os\nos._exit(0)\n", "without a report"),
+        ("", "no criteria"),
+    ],
+    ids=["an error of the rubric", "a fact that does not exist", "not Python", "a process that ends", "empty"],
+)
+def test_a_broken_rubric_gives_no_score_at_all(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(NotGraded, match=why):
+        grade(tmp_path, text)
+
+
+def test_a_rubric_that_never_ends_is_ended(tmp_path: Path) -> None:
+    rubric = tmp_path / "rubric_99_test.py"
+    rubric.write_text("while True: pass\n")
+    with pytest.raises(NotGraded, match="more than 2 seconds"):
+        run_rubric(rubric, Request(engine=""), name="A99", timeout=2)
+
+
+def test_the_callers_directory_and_environment_do_not_reach_the_rubric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('fooled')")
+    (tmp_path / "conftest.py").write_text("raise SystemExit('fooled')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET", "hunter2")
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
+    text = "import os\n@criterion(points=1)\ndef test_a():\n    'A.'\n    assert 'SECRET' not in os.environ, 'seen'\n"
+    assert grade(tmp_path, text).passed
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '[{"id":"a","title":"A","points":5,"max":1,"verdict":"passed"}]',
+        '[{"id":"a","title":"A","points":NaN,"max":1,"verdict":"passed"}]',
+        '[{"id":"a","title":"A","points":-1,"max":1,"verdict":"passed"}]',
+        '[{"id":"a","title":"A","points":1,"max":1,"verdict":"perfect"}]',
+        "[]",
+        "7",
+    ],
+)
+def test_a_report_that_can_not_be_is_no_score(rows: str) -> None:
+    with pytest.raises(NotGraded):
+        Report.of_json(f'{{"rubric":"A99","rows":{rows}}}')
+
+
+def test_a_score_is_a_float_that_nbgrader_reads(tmp_path: Path) -> None:
+    from nbformat.v4 import new_code_cell, new_output
+    from nbgrader.utils import determine_grade
+
+    report = grade(tmp_path, "@criterion(points=3)\ndef test_a():\n    'A.'\n    raise Partial(1.5, 'half')\n")
+    value = Score(report)
+    data = {"text/plain": repr(value), "text/html": value._repr_html_()}
+    cell = new_code_cell(outputs=[new_output("execute_result", data)])
+    cell.metadata["nbgrader"] = {"grade": True, "solution": False, "locked": True, "points": 3, "grade_id": "a"}
+    assert determine_grade(cell) == (1.5, 3)
+
+
+def test_an_unknown_rubric_says_which_there_are() -> None:
+    assert find_rubric("03").name == "rubric_03_from_scratch.py"
+    for name in ("99", "../03", f"03{os.sep}..", ""):
+        with pytest.raises(NotFound, match=r"there are: .*03"):
+            find_rubric(name)
