@@ -140,4 +140,3 @@ def _unpacker(kind: str, source: _Again) -> Readable:
     if kind == "application/x-xz":
         return lzma.LZMAFile(file)
     return source
-

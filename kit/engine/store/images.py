@@ -167,7 +167,7 @@ class Images:
         if not rows and start:
             rows = self._database.rows("SELECT id FROM images WHERE id GLOB ? LIMIT 2", f"sha256:{start[1]}*")
         return rows[0][0] if len(rows) == 1 else None
-'''+'''
+
     def resolve(self, text: str) -> ImageID:
         """As ``find``.
 
@@ -179,7 +179,6 @@ class Images:
         if found is None:
             raise ImageNotFound(_image_id(text) or parse_reference(text).with_default_tag().familiar)
         return found
-'''
 
     def tag(self, reference: Reference, id: ImageID) -> None:
         """Gives the image a name (``latest``, if the reference has no tag), taking it from whichever had it.
