@@ -1,0 +1,56 @@
+"""What a build tells while it runs, as the classic endpoint's JSON messages.
+
+The command line and the SDK print these lines and search them ("Successfully built …"), so their words are
+contract.
+
+Source: dockerd's builder/dockerfile and pkg/jsonmessage; moby api/server/router/build.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kit.oci.digest import ImageID, hex_of
+
+
+class Progress(Protocol):
+    """Anything that has Docker's JSON form."""
+
+    def to_json(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Text:
+    """Something printed: by the builder, or by a command of a step."""
+
+    text: str
+
+    def to_json(self) -> Mapping[str, Any]:
+        return {"stream": self.text}
+
+
+@dataclass(frozen=True)
+class Built:
+    """The image is there."""
+
+    image: ImageID
+
+    def to_json(self) -> Mapping[str, Any]:
+        return {"aux": {"ID": self.image}}
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The build is over, without an image. ``code`` is the failed command's exit code, if it was one."""
+
+    message: str
+    code: int | None = None
+
+    def to_json(self) -> Mapping[str, Any]:
+        detail: dict[str, Any] = {} if self.code is None else {"code": self.code}
+        return {"errorDetail": detail | {"message": self.message}, "error": self.message}
+
+
+def short(image: ImageID | str) -> str:
+    """The 12 hex digits by which people know an image."""
+    return hex_of(image)[:12] if ":" in image else image[:12]  # type: ignore[arg-type]
