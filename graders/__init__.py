@@ -1,8 +1,12 @@
 """Graders: rubrics that look at images, and the report they give.
 
-check("03")                      the assignment of notebook 03, as a Report
-check("03.2")                    one exercise of the lesson
-score("03", answers=…)           the last line of a grade cell: a float that nbgrader reads
+    check("03")                        the assignment of notebook 03, as a Report
+    check("03.2", "ex03/hello:1")      one exercise of the lesson, on the image named
+    score("03", answers=…)             the last line of a grade cell: a float that nbgrader reads
+    nonce("03")                        the learner's own word, for an answer that can't be copied
+    patients("03")                     builds the images that the assignment asks a diagnosis of
+
+``graders.render`` writes a Report as text, HTML, JSON or JUnit XML.
 """
 
 from collections.abc import Mapping
@@ -10,7 +14,7 @@ from typing import Any
 
 from graders.report import NotGraded, Report, Row, Score, Verdict
 
-__all__ = ["NotGraded", "Report", "Row", "Score", "Verdict", "check", "nonce", "score"]
+__all__ = ["NotGraded", "Report", "Row", "Score", "Verdict", "check", "nonce", "patients", "score"]
 
 
 def check(task: str, image: str = "", *, answers: Mapping[str, Any] | None = None, engine: str = "") -> Report:
@@ -20,7 +24,7 @@ def check(task: str, image: str = "", *, answers: Mapping[str, Any] | None = Non
     one that the kit finds.
 
     Raises:
-        NotFound: no such rubric. NotGraded: the rubric or the engine broke.
+        NotFound: no such rubric. NotGraded: the rubric or the engine broke. Invalid: an answer is no plain value.
     """
     import kit
     from graders.request import Request
@@ -42,9 +46,14 @@ def score(task: str, *, answers: Mapping[str, Any] | None = None) -> Score:
     """The points for ``task``, as a float that shows its report.
 
     An engine or a rubric that breaks raises: nbgrader gives no points for the cell, and the instructor sees
-    the reason in the notebook and grades it again.
+    the reason in the notebook and grades it again. Nothing is written to stderr: one line of a warning there,
+    and nbgrader gives no points at all.
     """
-    return Score(check(task, answers=answers))
+    import contextlib
+    import io
+
+    with contextlib.redirect_stderr(io.StringIO()):
+        return Score(check(task, answers=answers))
 
 
 def nonce(notebook: str, student: str = "") -> str:
@@ -59,3 +68,10 @@ def nonce(notebook: str, student: str = "") -> str:
     student = student or os.environ.get("LAYERLAB_STUDENT", "") or getpass.getuser()
     digest = hashlib.sha256(f"layerlab {notebook} {student}".encode()).digest()
     return "".join(chr(ord("a") + byte % 26) for byte in digest[:8])
+
+
+def patients(notebook: str) -> list[str]:
+    """Builds the images that the assignment of ``notebook`` asks a diagnosis of; their names."""
+    from graders.clinic import build_patients
+
+    return build_patients(nonce(notebook), f"a{notebook}")

@@ -4,13 +4,11 @@ Facts come from the image itself, from running it, from the registry, and from a
 A criterion never talks to an engine itself.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import pytest
 
 import kit
 from graders.criteria import find_criterion
+from graders.facts import Answers, Image, Images, Manifest, Manifests, Result, Run
 from graders.request import Request
 
 REQUEST: "pytest.StashKey[Request]" = pytest.StashKey()
@@ -22,11 +20,11 @@ def _asked(pytestconfig: pytest.Config) -> Request:
 
 
 @pytest.fixture(scope="session")
-def images() -> Callable[[str], Any]:
+def images() -> Images:
     """Opens any image by its reference; an AssertionError with advice if there is none."""
-    opened: dict[str, Any] = {}
+    opened: dict[str, Image] = {}
 
-    def open_image(reference: str) -> Any:
+    def open_image(reference: str) -> Image:
         if reference not in opened:
             try:
                 opened[reference] = kit.image(reference)
@@ -49,16 +47,16 @@ def reference(request: pytest.FixtureRequest, _asked: Request) -> str:
 
 
 @pytest.fixture
-def image(reference: str, images: Callable[[str], Any]) -> Any:
+def image(reference: str, images: Images) -> Image:
     """The image that is looked at."""
     return images(reference)
 
 
 @pytest.fixture(scope="session")
-def run(images: Callable[[str], Any]) -> Callable[..., Any]:
+def run(images: Images) -> Run:
     """Runs an image without network, read-only, bounded: ``run(reference, *args) -> Result(code, out, err)``."""
 
-    def run_image(reference: str, *args: str) -> Any:
+    def run_image(reference: str, *args: str) -> Result:
         images(reference)
         return kit.run(reference, *args)
 
@@ -66,7 +64,7 @@ def run(images: Callable[[str], Any]) -> Callable[..., Any]:
 
 
 @pytest.fixture(scope="session")
-def answers(_asked: Request) -> Mapping[str, Any]:
+def answers(_asked: Request) -> Answers:
     """What the learner wrote down, by name."""
     return _asked.answers
 
@@ -78,10 +76,10 @@ def nonce(_asked: Request) -> str:
 
 
 @pytest.fixture(scope="session")
-def manifest() -> Callable[[str], Any]:
+def manifest() -> Manifests:
     """The manifest that a registry holds under a reference, read over HTTP; an AssertionError if there is none."""
 
-    def read_manifest(reference: str) -> Any:
+    def read_manifest(reference: str) -> Manifest:
         try:
             return kit.manifest(reference)
         except kit.NotFound as error:

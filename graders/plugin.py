@@ -53,7 +53,7 @@ def _criterion(item: pytest.Item) -> Criterion | None:
 
 def _row(item: pytest.Item, mark: Criterion, error: AssertionError | None) -> Row:
     earned, verdict, advice = mark.points, Verdict.PASSED, ""
-    if isinstance(error, Partial):
+    if isinstance(error, Partial) and error.earned > 0:
         earned, verdict, advice = min(error.earned, mark.points), Verdict.PARTLY, error.advice
     elif error is not None:
         earned, verdict, advice = 0.0, Verdict.FAILED, _advice(error)

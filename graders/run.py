@@ -16,13 +16,17 @@ from typing import Any
 
 from graders.report import NotGraded, Report
 from graders.request import Request
-from kit.errors import NotFound
+from kit.errors import Invalid, NotFound
 
 RUBRICS = Path(__file__).parent / "rubrics"
 TIMEOUT = 300
 """Seconds for a whole rubric: builds and containers of a slow pod included."""
-_BOOT = "import json,sys; t=json.loads(sys.argv[1]); sys.path[:0]=t['path']; from graders.worker import main; main(t)"
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "LAYERLAB_HOME", "TMPDIR")
+_BOOT = "import json,sys; t=json.load(sys.stdin); sys.path[:0]=t['path']; from graders.worker import main; main(t)"
+_KEPT = frozenset(
+    ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "LAYERLAB_HOME")
+    + ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+)
+"""What of the environment a rubric sees: where things are, and nothing that a learner may have set."""
 
 
 def find_rubric(name: str) -> Path:
@@ -43,6 +47,7 @@ def run_rubric(rubric: Path, request: Request, *, name: str, subject: str = "", 
 
     Raises:
         NotGraded: the rubric or the engine broke, or took more than ``timeout`` seconds. Never a wrong score.
+        Invalid: an answer is no plain value (text, number, True or False, list, dict).
     """
     with tempfile.TemporaryDirectory(prefix="layerlab-rubric-") as directory:
         pipe = Path(directory) / "report.json"
@@ -54,7 +59,7 @@ def run_rubric(rubric: Path, request: Request, *, name: str, subject: str = "", 
             "pipe": str(pipe),
             "path": [path for path in sys.path if path and Path(path).is_absolute()],
         }
-        text = _run([sys.executable, "-I", "-c", _BOOT, json.dumps(task)], request, timeout)
+        text = _run(_as_json(task), request.engine, timeout)
         try:
             answer = pipe.read_bytes()
         except FileNotFoundError as error:
@@ -65,12 +70,19 @@ def run_rubric(rubric: Path, request: Request, *, name: str, subject: str = "", 
     return Report.of_json(answer)
 
 
-def _run(command: list[str], request: Request, timeout: float) -> str:
-    environment = {key: os.environ[key] for key in _KEPT if key in os.environ} | {"DOCKER_HOST": request.engine}
+def _as_json(task: Mapping[str, Any]) -> bytes:
     try:
-        done = subprocess.run(
-            command, cwd="/", env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout
-        )
+        return json.dumps(task).encode()
+    except (TypeError, ValueError) as error:
+        raise Invalid(f"an answer must be a text, a number, True, False, a list or a dict: {error}") from error
+
+
+def _run(task: bytes, engine: str, timeout: float) -> str:
+    """Runs the worker; what it printed, for when it says nothing better."""
+    command = [sys.executable, "-I", "-c", _BOOT]
+    environment = {key: os.environ[key] for key in _KEPT & os.environ.keys()} | {"DOCKER_HOST": engine}
+    try:
+        done = subprocess.run(command, cwd="/", env=environment, input=task, capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise NotGraded(f"not graded: the rubric took more than {timeout:g} seconds") from error
     return (done.stdout + done.stderr).decode(errors="replace")

@@ -4,7 +4,9 @@ Every criterion asks for the outcome: what the image holds and what it does when
 (Dockerfile, import, another tool) does not matter, and more than one good answer passes.
 """
 
+from graders.clinic import NAMES, causes
 from graders.criteria import Partial, criterion, tiers
+from graders.facts import Answers, Image, Images, Manifests, Run
 
 STARTS = {
     "static": True,
@@ -14,21 +16,15 @@ STARTS = {
     "noexec": False,
     "otherarch": False,
 }
-CAUSES = {
-    "b1": "no-shell",
-    "b2": "no-loader",
-    "b3": "not-executable",
-    "b4": "wrong-architecture",
-}
 GREET = "a03/greet:1"
 LOADERS = ("ld-linux", "ld-musl", "ld.so")
 
 
-def regular_files(image):
+def regular_files(image: Image) -> list[str]:
     return [path for path, entry in image.files.items() if entry.kind == "file"]
 
 
-def stands_on_a_parent(image, images):
+def stands_on_a_parent(image: Image, images: Images) -> str:
     """The name of the known parent that the image's bottom layers are, or ""."""
     for name in ("busybox:1", "debian:13"):
         try:
@@ -52,7 +48,7 @@ def stands_on_a_parent(image, images):
         "Only two of the six start: the ones that hold one static program, executable, for this machine.",
     ],
 )
-def test_predicted_which_images_start(answers):
+def test_predicted_which_images_start(answers: Answers) -> None:
     """You know which of the six images start."""
     wrong = [name for name, starts in STARTS.items() if answers.get(name) is not starts]
     if wrong:
@@ -70,7 +66,7 @@ def test_predicted_which_images_start(answers):
         'The Dockerfile: FROM scratch, then COPY hello /, then CMD ["/hello"]. Its tag: ex03/hello:1.',
     ],
 )
-def test_prints_your_name(image, run, reference, answers):
+def test_prints_your_name(image: Image, run: Run, reference: str, answers: Answers) -> None:
     """ex03/hello:1 prints your name."""
     result = run(reference)
     assert result.code == 0, f"The container ended with exit code {result.code} and said: {result.err.strip()}"
@@ -80,7 +76,7 @@ def test_prints_your_name(image, run, reference, answers):
 
 
 @criterion(points=1, exercise="03.2", image="ex03/hello:1", hints=["Each COPY makes a layer. One is enough."])
-def test_one_layer_one_file(image):
+def test_one_layer_one_file(image: Image) -> None:
     """It is one layer with one file."""
     files = regular_files(image)
     assert len(image.layers) == 1, f"It has {len(image.layers)} layers; one COPY makes one."
@@ -90,7 +86,7 @@ def test_one_layer_one_file(image):
 @criterion(
     points=1, exercise="03.2", image="ex03/hello:1", hints=["FROM scratch is not a parent: it adds no layer at all."]
 )
-def test_no_parent(image, images):
+def test_no_parent(image: Image, images: Images) -> None:
     """It has no parent."""
     parent = stands_on_a_parent(image, images)
     assert not parent, f"Its bottom layers are those of {parent}. Start FROM scratch instead."
@@ -105,7 +101,7 @@ def test_no_parent(image, images):
         'Shell form: CMD /hello. Exec form: CMD ["/hello"], a JSON list with double quotes.',
     ],
 )
-def test_exec_form(image, run, reference):
+def test_exec_form(image: Image, run: Run, reference: str) -> None:
     """ex03/fixed:1 starts its program itself, without a shell."""
     start = image.config["Cmd"] or image.config["Entrypoint"]
     assert start, "It has neither CMD nor ENTRYPOINT, so nothing says what to start."
@@ -124,7 +120,7 @@ def test_exec_form(image, run, reference):
         "libc.so.6 is searched in the loader's standard directories, such as /lib/x86_64-linux-gnu.",
     ],
 )
-def test_dynamic_program_runs(image, run, reference):
+def test_dynamic_program_runs(image: Image, run: Run, reference: str) -> None:
     """ex03/dynamic:1 runs a dynamic program on scratch: the program, its loader and its library, nothing else."""
     names = {path.rpartition("/")[2] for path in image.files}
     assert any(name.startswith(LOADERS) for name in names), "The loader is missing: kit.elf.needs tells its path."
@@ -143,7 +139,7 @@ def test_dynamic_program_runs(image, run, reference):
     image="ex03/base:1",
     hints=["import takes changes, in the words of a Dockerfile: changes=['CMD [\"/hello\"]', 'LABEL how=import']"],
 )
-def test_imported_base(image, run, reference):
+def test_imported_base(image: Image, run: Run, reference: str) -> None:
     """ex03/base:1 was imported from a tar, has the label how=import, and its CMD runs."""
     label = (image.config["Labels"] or {}).get("how")
     assert label == "import", f"The label `how` is {label!r}; pass changes=['LABEL how=import', …] to the import."
@@ -161,7 +157,7 @@ def test_imported_base(image, run, reference):
         "kit.tag('ex03/hello:1', f'{registry}/ex03/hello:1') first, then kit.push of the new name.",
     ],
 )
-def test_pushed(image, manifest, reference):
+def test_pushed(image: Image, manifest: Manifests, reference: str) -> None:
     """Your image is in the registry, with the same layers that are here."""
     stored = manifest(reference)
     assert stored.config.digest == image.id, (
@@ -182,7 +178,7 @@ def test_pushed(image, manifest, reference):
         "kit.elf.tiny(f'Hello, {nonce}\\n') is the program.",
     ],
 )
-def test_greets(image, run, reference, nonce):
+def test_greets(image: Image, run: Run, reference: str, nonce: str) -> None:
     """a03/greet:1 prints `Hello, ` and your word."""
     result = run(reference)
     assert result.code == 0, f"It ends with exit code {result.code} and says: {result.err.strip()}"
@@ -190,7 +186,7 @@ def test_greets(image, run, reference, nonce):
 
 
 @criterion(points=3, exercise="a03", image=GREET, hints=["One COPY makes one layer.", "FROM scratch adds none."])
-def test_greet_has_no_parent(image, images):
+def test_greet_has_no_parent(image: Image, images: Images) -> None:
     """It has no parent and one layer."""
     parent = stands_on_a_parent(image, images)
     assert not parent, f"Its bottom layers are those of {parent}: start FROM scratch."
@@ -209,7 +205,7 @@ def test_greet_has_no_parent(image, images):
         "kit.elf.tiny writes a program of less than 200 bytes.",
     ],
 )
-def test_greet_is_small(image):
+def test_greet_is_small(image: Image) -> None:
     """It stores at most 1 kB (64 kB: 3 points, 1 MB: 2 points)."""
     stored = image.stored
     tiers(stored, [(1000, 4), (64_000, 3), (1_000_000, 2)], f"It stores {stored:,} bytes. What in it is never used?")
@@ -218,7 +214,7 @@ def test_greet_is_small(image):
 @criterion(
     points=2, exercise="a03", image=GREET, hints=['CMD ["/greet"]: a JSON list, an absolute path, double quotes.']
 )
-def test_greet_starts_in_exec_form(image):
+def test_greet_starts_in_exec_form(image: Image) -> None:
     """CMD or ENTRYPOINT is in exec form, with an absolute path."""
     config = image.config
     start = config["Entrypoint"] or config["Cmd"]
@@ -233,7 +229,7 @@ def test_greet_starts_in_exec_form(image):
     image=GREET,
     hints=["USER with a number: scratch has no /etc/passwd to look a name up in.", "USER 1000 works anywhere."],
 )
-def test_greet_is_not_root(image, run, reference):
+def test_greet_is_not_root(image: Image, run: Run, reference: str) -> None:
     """It starts as a numeric user other than 0, and still runs."""
     user = image.config["User"] or ""
     number = user.partition(":")[0]
@@ -252,17 +248,16 @@ def test_greet_is_not_root(image, run, reference):
         "kit.image(ref).config and .files show the first three causes, kit.elf.describe and kit.elf.needs the rest.",
     ],
 )
-def test_diagnosed_four_broken_images(answers):
+def test_diagnosed_four_broken_images(answers: Answers, nonce: str) -> None:
     """You found why b1, b2, b3 and b4 do not start (1 point each)."""
-    right = [name for name, cause in CAUSES.items() if answers.get(name) == cause]
-    wrong = [name for name in CAUSES if name not in right]
+    wrong = [name for name, cause in causes(nonce).items() if answers.get(name) != cause]
     if wrong:
-        advice = f"{len(right)} of {len(CAUSES)} are right; look again at {', '.join(wrong)}."
-        raise Partial(len(right), advice)
+        right = len(NAMES) - len(wrong)
+        raise Partial(right, f"{right} of {len(NAMES)} are right; look again at {', '.join(wrong)}.")
 
 
 @criterion(points=1, exercise="a03", hints=["client.api.import_image_from_data takes changes=[…]."])
-def test_imported_a_base(images, run):
+def test_imported_a_base(images: Images, run: Run) -> None:
     """a03/base:1 is an imported base image: a CMD, the label how=import, and /etc/os-release can be read."""
     image = images("a03/base:1")
     assert image.config["Cmd"], "It has no CMD."

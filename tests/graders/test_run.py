@@ -8,7 +8,7 @@ import pytest
 from graders.report import NotGraded, Report, Score, Verdict
 from graders.request import Request
 from graders.run import find_rubric, run_rubric
-from kit.errors import NotFound
+from kit.errors import Invalid, NotFound
 
 HEAD = "from graders.criteria import Partial, criterion\n"
 
@@ -37,6 +37,11 @@ def test_c():
     "Third."
     assert 1 == 2, "make it two"
 
+@criterion(points=1)
+def test_d():
+    "Fourth."
+    raise Partial(0, "none of it")
+
 def test_no_criterion():
     raise RuntimeError
 """,
@@ -45,8 +50,9 @@ def test_no_criterion():
         (2.0, Verdict.PASSED, ""),
         (1.5, Verdict.PARTLY, "half way"),
         (0.0, Verdict.FAILED, "make it two"),
+        (0.0, Verdict.FAILED, "none of it"),
     ]
-    assert (report.points, report.max, report.passed) == (3.5, 6.0, False)
+    assert (report.points, report.max, report.passed) == (3.5, 7.0, False)
     assert report.rows[1].hints == ("one", "two")
 
 
@@ -100,6 +106,16 @@ def test_the_callers_directory_and_environment_do_not_reach_the_rubric(
     monkeypatch.setenv("PYTEST_ADDOPTS", "--collect-only")
     text = "import os\n@criterion(points=1)\ndef test_a():\n    'A.'\n    assert 'SECRET' not in os.environ, 'seen'\n"
     assert grade(tmp_path, text).passed
+
+
+def test_an_answer_that_is_no_plain_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="an answer must be a text, a number"):
+        grade(tmp_path, "", answers={"x": {1, 2}})
+
+
+def test_a_long_answer_reaches_the_rubric(tmp_path: Path) -> None:
+    text = "@criterion(points=1)\ndef test_a(answers):\n    'A.'\n    assert len(answers['x']) == 10**6, 'no'\n"
+    assert grade(tmp_path, text, answers={"x": "x" * 10**6}).passed
 
 
 @pytest.mark.parametrize(
