@@ -410,20 +410,19 @@ def _file_blocks(path: str, size: int, contents: Callable[[str], BinaryIO]) -> I
             raise Changed(path)
 
 
-def archive(entries: Iterable[tuple[str, Entry]], contents: Callable[[str], BinaryIO]) -> Iterator[bytes]:
-    """A plain archive (no whiteouts) of ``entries`` in the given order, piece by piece.
+def archive(found: Iterable[Member]) -> Iterator[bytes]:
+    """A plain archive (no whiteouts) of what is ``found``, in that order, piece by piece.
 
     A file that shrinks while it is read ends in zeros, and one that grows is cut, as ``docker export`` of a
     running container must.
     """
-    for path, entry in entries:
+    for path, entry, contents in found:
         yield from header_blocks(path, entry)
         if entry.kind is Kind.FILE and not entry.hardlink and entry.size:
             left = entry.size
-            with contents(path) as file:
-                while left and (data := file.read(min(left, CHUNK))):
-                    left -= len(data)
-                    yield data
+            while left and (data := contents.read(min(left, CHUNK))):
+                left -= len(data)
+                yield data
             while left:
                 yield bytes(min(left, CHUNK))
                 left -= min(left, CHUNK)

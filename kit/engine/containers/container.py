@@ -133,9 +133,7 @@ class Container:
         """The console of the present run or, before a start, of the next one. Under ``lock``."""
         if self.console is None:
             recorder = None if self.settings.log_driver == "none" else self.log
-            self.console = Console(
-                terminal=self.settings.tty, stdin=self.settings.open_stdin, recorder=recorder
-            )
+            self.console = Console(terminal=self.settings.tty, stdin=self.settings.open_stdin, recorder=recorder)
         return self.console
 
     def to_json(self) -> Json:

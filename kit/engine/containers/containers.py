@@ -5,12 +5,12 @@ belongs to.
 """
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kit.engine.containers import clock, copying, documents, keeping, limits, linking, listing, mounts, processes
 from kit.engine.containers import attach as attaching
+from kit.engine.containers import clock, copying, documents, keeping, limits, linking, listing, mounts, processes
 from kit.engine.containers import commit as committing
 from kit.engine.containers import settings as settings_of
 from kit.engine.containers.attach import Attachment
@@ -31,10 +31,13 @@ from kit.engine.containers.volumes import Volumes
 from kit.engine.isolators.contract import Isolator
 from kit.engine.store.store import Store
 from kit.errors import Conflict, Invalid, KitError
+from kit.layer.headers import Readable
 from kit.oci.config import ImageConfig
 from kit.oci.digest import ImageID
 
 Json = dict[str, Any]
+Rows = list[Json]
+Users = list[str]
 
 
 class Containers:
@@ -43,7 +46,9 @@ class Containers:
     def __init__(self, store: Store, isolator: Isolator, *, root: Path, emit: Emit = lambda *_: None) -> None:
         roster = Roster(root / "containers", store)
         networks = Networks(store, members=self._members, emit=emit)
-        volumes = Volumes(root / "volumes", store, users=self.users_of_volume, emit=emit)
+        volumes = Volumes(
+            root / "volumes", store, users=self.users_of_volume, emit=emit, real_owners=isolator.real_owners
+        )
         self._services = Services(root, store, isolator, roster, networks, volumes, Publisher(), emit)
         self._roster, self.networks, self.volumes = roster, networks, volumes
         self.execs = Execs(store, roster, emit)
@@ -69,9 +74,7 @@ class Containers:
         key = secrets.token_hex(32)
         image, config = self._image(str(body.get("Image") or ""))
         with self._roster.reserved(name, key) as name:
-            settings = settings_of.complete(
-                body, config.run, container=key, image_name=str(body.get("Image") or "")
-            )
+            settings = settings_of.complete(body, config.run, container=key, image_name=str(body.get("Image") or ""))
             linking.check_links(self._services, settings.host)
             container = Container(
                 id=key,
@@ -85,7 +88,6 @@ class Containers:
             )
             asked = (body.get("NetworkingConfig") or {}).get("EndpointsConfig") or {}
             container.endpoints = linking.endpoints_of(self._services, container, asked)
-            container.directory.mkdir(parents=True)
             keeping.furnish(self._services, container, config.diff_ids)
             self._roster.add(container)
         self._services.tell(container, "create")
@@ -173,8 +175,10 @@ class Containers:
     def unpause(self, name: str) -> None:
         self._life.unpause(self._roster.find(name))
 
-    def waiter(self, name: str, condition: str = "") -> Container:
-        """The container to wait for.
+    def waiter(self, name: str, condition: str = "") -> Callable[[], int]:
+        """What waits for the condition ("not-running", "next-exit", "removed") and returns the exit code.
+
+        "next-exit" counts from now, not from when the waiting begins.
 
         Raises:
             NoSuchContainer
@@ -182,11 +186,11 @@ class Containers:
         """
         if condition not in ("", "not-running", "next-exit", "removed"):
             raise Invalid(f'invalid condition: "{condition}"')
-        return self._roster.find(name)
+        return self._life.waiter(self._roster.find(name), condition)
 
     def wait(self, name: str, condition: str = "") -> int:
-        """The exit code, once the condition holds ("not-running", "next-exit", "removed")."""
-        return self._life.wait(self.waiter(name, condition), condition)
+        """As ``waiter``, at once."""
+        return self.waiter(name, condition)()
 
     def rename(self, name: str, new: str) -> None:
         """
@@ -210,7 +214,9 @@ class Containers:
         container = self._roster.find(name)
         with container.lock:
             if container.state in (State.REMOVING, State.DEAD):
-                raise Conflict(f'Cannot update container {container.id}: Container is marked for removal and cannot be "update".')
+                raise Conflict(
+                    f'Cannot update container {container.id}: Container is marked for removal and cannot be "update".'
+                )
             changed = settings_of.updated(container.settings, body)
             container.settings = changed
             self._roster.save(container)
@@ -220,7 +226,15 @@ class Containers:
     # streams
 
     def attach(
-        self, name: str, *, stdin: bool, stdout: bool, stderr: bool, logs: bool = False, stream: bool = True, keys: str = ""
+        self,
+        name: str,
+        *,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
+        logs: bool = False,
+        stream: bool = True,
+        keys: str = "",
     ) -> Attachment:
         """Attached to its present run or, before a start, to the next one. ``logs``: what was written is told first.
 
@@ -292,7 +306,7 @@ class Containers:
                 document |= documents.sizes(self._services, container)
         return document
 
-    def list(self, wanted: Filters, *, everything: bool = False, limit: int = 0, size: bool = False) -> list[Json]:
+    def list(self, wanted: Filters, *, everything: bool = False, limit: int = 0, size: bool = False) -> Rows:
         """Rows of ``docker ps``, newest first."""
         rows = []
         for container in listing.select(self._services, wanted, everything=everything, limit=limit):
@@ -326,9 +340,14 @@ class Containers:
         limit = container.settings.host["Memory"] or None
         sample = processes.stats(pids, limit=limit, previous=previous)
         networks = {"eth0": dict.fromkeys(_TRAFFIC, 0)} if pids and container.settings.network_mode != "none" else {}
-        return {**sample, "name": f"/{container.name}", "id": container.id, **({"networks": networks} if networks else {})}
+        return {
+            **sample,
+            "name": f"/{container.name}",
+            "id": container.id,
+            **({"networks": networks} if networks else {}),
+        }
 
-    def changes(self, name: str) -> list[Json]:
+    def changes(self, name: str) -> Rows:
         """``docker diff``: what differs from its image.
 
         Raises:
@@ -339,21 +358,34 @@ class Containers:
     # files
 
     def stat(self, name: str, path: str) -> Json:
-        """
+        """Docker's ``ContainerPathStat``.
+
         Raises:
-            NoSuchContainer
-            NotFound: no such path.
+            NoSuchContainer, NoSuchFile
         """
         return copying.stat(self._services, self._roster.find(name), path)
 
     def archive(self, name: str, path: str) -> Iterator[bytes]:
-        """A tar of ``path``, as ``docker cp`` gets it."""
+        """A tar of ``path``, as ``docker cp`` gets it.
+
+        Raises:
+            NoSuchContainer, NoSuchFile
+        """
         return copying.archive(self._services, self._roster.find(name), path)
 
-    def extract(self, name: str, path: str, tar: Any, *, keep_kind: bool = False, copy_owner: bool = False) -> None:
-        """Unpacks ``tar`` (a readable file) in the directory ``path``. ``keep_kind``: a directory and a
-        non-directory don't replace each other."""
-        copying.extract(self._services, self._roster.find(name), path, tar, keep_kind=keep_kind)
+    def extract(
+        self, name: str, path: str, tar: Readable, *, keep_kind: bool = False, copy_owner: bool = False
+    ) -> None:
+        """Unpacks ``tar`` (a readable file) in the directory ``path``.
+
+        ``keep_kind``: a directory and a non-directory don't replace each other. ``copy_owner``: everything is
+        the container's user's.
+
+        Raises:
+            NoSuchContainer, NoSuchFile, ReadOnly, Invalid
+        """
+        container = self._roster.find(name)
+        copying.extract(self._services, container, path, tar, keep_kind=keep_kind, copy_owner=copy_owner)
 
     def export(self, name: str) -> Iterator[bytes]:
         """A tar of its whole root file system."""
@@ -389,7 +421,7 @@ class Containers:
             if network in container.endpoints and container.endpoints[network].endpoint_id
         }
 
-    def users_of_volume(self, name: str) -> list[str]:
+    def users_of_volume(self, name: str) -> Users:
         """Ids of the containers that have the volume."""
         return [
             container.id
@@ -397,7 +429,7 @@ class Containers:
             if any(mount.kind == "volume" and mount.name == name for mount in container.mounts)
         ]
 
-    def users_of_image(self, image: ImageID) -> list[tuple[str, bool]]:
+    def users_of_image(self, image: ImageID) -> Sequence[tuple[str, bool]]:
         """Id, and whether it runs, of the containers made of the image."""
         return [(container.id, container.up) for container in self._roster.all() if container.image == image]
 

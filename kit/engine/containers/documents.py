@@ -67,7 +67,7 @@ def state(container: Container) -> Json:
     }
     if container.settings.health is not None:
         monitor = run.monitor if run is not None else None
-        empty = {"Status": "unhealthy" if status.started else "starting", "FailingStreak": 0, "Log": []}
+        empty: Json = {"Status": "unhealthy" if status.started else "starting", "FailingStreak": 0, "Log": []}
         found["Health"] = monitor.verdict.to_json() if monitor is not None else empty
     return found
 
@@ -190,7 +190,7 @@ def sizes(services: Services, container: Container) -> Json:
 
 
 def status_text(container: Container) -> str:
-    """"Up 3 minutes (healthy)", "Exited (0) 2 hours ago"."""
+    """ "Up 3 minutes (healthy)", "Exited (0) 2 hours ago"."""
     status = container.status
     since_start = clock.duration((clock.now() - status.started) / clock.SECOND)
     since_end = clock.duration((clock.now() - status.finished) / clock.SECOND)

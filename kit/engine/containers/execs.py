@@ -49,7 +49,9 @@ class Exec:
         self.cwd = str(body.get("WorkingDir") or "")
         self.tty = bool(body.get("Tty"))
         self.privileged = bool(body.get("Privileged"))
-        self.stdin, self.stdout, self.stderr = (bool(body.get(f"Attach{name}")) for name in ("Stdin", "Stdout", "Stderr"))
+        self.stdin, self.stdout, self.stderr = (
+            bool(body.get(f"Attach{name}")) for name in ("Stdin", "Stdout", "Stderr")
+        )
         self.detach_keys = str(body.get("DetachKeys") or "")
         self.started = False
         self.exit_code: int | None = None
@@ -155,7 +157,9 @@ class Execs:
             raise
         found.pid = found.running.pid
         console.started()
-        threading.Thread(target=self._watch, args=(found, found.running), name=f"exec-{found.id[:12]}", daemon=True).start()
+        threading.Thread(
+            target=self._watch, args=(found, found.running), name=f"exec-{found.id[:12]}", daemon=True
+        ).start()
         return attachment
 
     def _process(self, wanted: Exec) -> Process:

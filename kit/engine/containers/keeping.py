@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 from kit.engine.containers.container import Container
 from kit.engine.containers.mounts import MountPoint, new_volume_name
@@ -21,7 +22,20 @@ from kit.oci.digest import DiffID
 
 
 def furnish(services: Services, container: Container, diff_ids: Sequence[DiffID]) -> None:
-    """Makes the root file system, and fills new volumes with what the image has in their place."""
+    """Makes its directory and its root file system, and fills new volumes with what the image has in their place.
+
+    Nothing of it stays after an error.
+    """
+    try:
+        container.directory.mkdir(parents=True)
+        _furnish(services, container, diff_ids)
+    except BaseException:
+        services.store.rootfs.delete(container.id)
+        rmtree(container.directory, ignore_errors=True)
+        raise
+
+
+def _furnish(services: Services, container: Container, diff_ids: Sequence[DiffID]) -> None:
     rootfs = services.store.rootfs.create(container.id, diff_ids, real_owners=services.isolator.real_owners)
     for mount in container.mounts:
         if mount.kind == "volume" and mount.copy:

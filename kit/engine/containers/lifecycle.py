@@ -11,6 +11,7 @@ import contextlib
 import shutil
 import signal
 import threading
+from collections.abc import Callable
 
 from kit.engine.containers import clock, keeping, linking, states
 from kit.engine.containers.container import KILLED_WITH_ENGINE, Container, Run
@@ -205,7 +206,9 @@ class Lifecycle:
             if run is None:
                 waits = container.state is State.RESTARTING
                 why = "restarting, wait until the container is running" if waits else "not running"
-                raise Conflict(f"Cannot kill container: {called or container.name}: Container {container.id} is {why}")
+                raise Conflict(
+                    f"Cannot kill container: {called or container.name}: Container {container.id} is {why}"
+                )
             if number in (signal.SIGKILL, container.settings.stop_signal):
                 container.status.stopped_by_hand = True
         if number == signal.SIGKILL:
@@ -266,16 +269,23 @@ class Lifecycle:
     # wait
 
     @staticmethod
-    def wait(container: Container, condition: str = "") -> int:
-        """The exit code, when it doesn't run ("not-running"), has ended once more ("next-exit") or is "removed"."""
-        with container.changed:
-            exits = container.exits
-            done = {
-                "next-exit": lambda: container.exits > exits or container.removed,
-                "removed": lambda: container.removed,
-            }.get(condition, lambda: not container.up)
-            container.changed.wait_for(done)
-            return container.status.exit_code
+    def waiter(container: Container, condition: str = "") -> Callable[[], int]:
+        """What waits until it doesn't run ("not-running"), has ended once more ("next-exit") or is "removed".
+
+        It returns the exit code. "next-exit" counts from now, not from when the waiting begins.
+        """
+        exits = container.exits
+        done = {
+            "next-exit": lambda: container.exits > exits or container.removed,
+            "removed": lambda: container.removed,
+        }.get(condition, lambda: not container.up)
+
+        def wait() -> int:
+            with container.changed:
+                container.changed.wait_for(done)
+                return container.status.exit_code
+
+        return wait
 
     # remove
 
@@ -390,4 +400,3 @@ class Lifecycle:
             if not self._gone(container, run, SHUTDOWN_PATIENCE):
                 run.running.kill()
                 self._gone(container, run, SHUTDOWN_PATIENCE)
-

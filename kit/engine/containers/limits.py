@@ -60,7 +60,9 @@ def check(host: Mapping[str, Any]) -> None:
         raise Invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set")
     for limit in host.get("Ulimits") or ():
         if limit.get("Hard", -1) >= 0 and limit.get("Soft", 0) > limit["Hard"]:
-            raise Invalid(f"ulimit soft limit must be less than or equal to hard limit: {limit['Soft']} > {limit['Hard']}")
+            raise Invalid(
+                f"ulimit soft limit must be less than or equal to hard limit: {limit['Soft']} > {limit['Hard']}"
+            )
 
 
 def warnings(host: Mapping[str, Any]) -> list[str]:

@@ -56,7 +56,11 @@ def leave(services: Services, container: Container) -> None:
     for endpoint in container.endpoints.values():
         if endpoint.endpoint_id:
             endpoint.address = endpoint.endpoint_id = ""
-            attributes = {"container": container.id, "name": endpoint.network, "type": PREDEFINED.get(endpoint.network, "bridge")}
+            attributes = {
+                "container": container.id,
+                "name": endpoint.network,
+                "type": PREDEFINED.get(endpoint.network, "bridge"),
+            }
             services.emit("network", "disconnect", endpoint.network_id, attributes)
     tell_names(services, container)
 
@@ -133,7 +137,9 @@ def environment(services: Services, container: Container) -> tuple[str, ...]:
         alias = (alias or target).rpartition("/")[2]
         other = _find(services, target)
         if other is None or other.run is None:
-            raise Conflict(f"Cannot link to a non running container: /{target.lstrip('/')} AS /{container.name}/{alias}")
+            raise Conflict(
+                f"Cannot link to a non running container: /{target.lstrip('/')} AS /{container.name}/{alias}"
+            )
         lines += _link_lines(container, alias, other, other.run.network_address)
     return tuple(lines)
 
@@ -147,7 +153,12 @@ def _link_lines(container: Container, alias: str, other: Container, address: str
         stem = f"{prefix}_PORT_{port.number}_{port.protocol.upper()}"
         if index == 0:
             lines.append(f"{prefix}_PORT={url}")
-        lines += [f"{stem}={url}", f"{stem}_ADDR={address}", f"{stem}_PORT={port.number}", f"{stem}_PROTO={port.protocol}"]
+        lines += [
+            f"{stem}={url}",
+            f"{stem}_ADDR={address}",
+            f"{stem}_PORT={port.number}",
+            f"{stem}_PROTO={port.protocol}",
+        ]
     lines.append(f"{prefix}_NAME=/{container.name}/{alias}")
     own = ("PATH", "HOME", "HOSTNAME")
     for line in other.settings.config["Env"] or ():
@@ -213,9 +224,13 @@ def connect(services: Services, container: Container, text: str, asked: Mapping[
     if "host" in (name, mode):
         raise Invalid("container cannot be disconnected from host network or connected to host network")
     if mode.startswith("container:"):
-        raise Conflict("container sharing network namespace with another container or host cannot be connected to any other network")
+        raise Conflict(
+            "container sharing network namespace with another container or host cannot be connected to any other network"
+        )
     if "none" in {name, *container.endpoints} and set(container.endpoints) - {name}:
-        raise Invalid("container cannot be connected to multiple networks with one of the networks in private (none) mode")
+        raise Invalid(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+        )
     if name in container.endpoints and container.run is not None:
         raise Denied(f"endpoint with name {container.name} already exists in network {name}")
     endpoint = container.endpoints[name] = endpoint_of(container, name, asked)

@@ -90,7 +90,9 @@ def _networked(container: Container, wanted: Filters) -> bool:
 
 
 def _ports(container: Container, wanted: Filters) -> bool:
-    exposed = [text for port in container.settings.config.get("ExposedPorts") or () for text in (port, port.split("/")[0])]
+    exposed = [
+        text for port in container.settings.config.get("ExposedPorts") or () for text in (port, port.split("/")[0])
+    ]
     published: list[str] = []
     if container.run is not None:
         for binding in container.run.published.bindings:
@@ -108,7 +110,11 @@ def _ancestors(services: Services, wanted: Filters) -> set[ImageID] | None:
         image = images.find(text)
         if image is not None:
             base = images.get(image).diff_ids
-            found |= {key for key in images.all() if key == image or (base and images.get(key).diff_ids[: len(base)] == base)}
+            found |= {
+                key
+                for key in images.all()
+                if key == image or (base and images.get(key).diff_ids[: len(base)] == base)
+            }
     return found
 
 

@@ -11,6 +11,7 @@ import ipaddress
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from kit.engine.containers import addresses, clock
@@ -48,7 +49,9 @@ class ActiveEndpoints(Denied):
     """Running containers are on it."""
 
     def __init__(self, network: Mapping[str, Any]) -> None:
-        super().__init__(f"error while removing network: network {network['Name']} id {network['Id']} has active endpoints")
+        super().__init__(
+            f"error while removing network: network {network['Name']} id {network['Id']} has active endpoints"
+        )
 
 
 class NotAManager(KitError):
@@ -186,8 +189,11 @@ class Networks:
             and wanted.one_of("scope", [row["Scope"]])
             and wanted.one_of("type", ["builtin" if row["Name"] in PREDEFINED else "custom"])
             and wanted.labels(row["Labels"])
-            and wanted.flag("dangling", lambda row=row: row["Name"] not in PREDEFINED and not self._members(row["Name"]))
+            and wanted.flag("dangling", partial(self._is_unused, row["Name"]))
         ]
+
+    def _is_unused(self, name: str) -> bool:
+        return name not in PREDEFINED and not self._members(name)
 
     def remove(self, text: str) -> None:
         """
@@ -208,8 +214,7 @@ class Networks:
         wanted.check("label", "label!", "until")
         deleted = []
         for row in self._all():
-            unused = row["Name"] not in PREDEFINED and not self._members(row["Name"])
-            if unused and wanted.labels(row["Labels"]):
+            if self._is_unused(row["Name"]) and wanted.labels(row["Labels"]):
                 self.remove(row["Id"])
                 deleted.append(row["Name"])
         return {"NetworksDeleted": deleted or None}

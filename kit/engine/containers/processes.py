@@ -146,7 +146,9 @@ def top(pids: Sequence[int], arguments: str) -> Json:
     """
     words = arguments.split()
     if words[:1] == ["-o"] or words[:1] == ["o"] or words[:2] == ["-e", "-o"] or words[:1] == ["-eo"]:
-        keys = [key.lower() for word in words[words.index("-o") + 1 if "-o" in words else 1 :] for key in word.split(",")]
+        keys = [
+            key.lower() for word in words[words.index("-o") + 1 if "-o" in words else 1 :] for key in word.split(",")
+        ]
         columns = [_column(key) for key in keys if key]
     elif "u" in arguments and not arguments.startswith("-"):
         columns = [_COLUMNS[key] for key in _BSD]

@@ -28,5 +28,9 @@ class Services:
 
     def tell(self, container: Container, action: str, **more: str) -> None:
         """An event of ``container``."""
-        attributes = {**container.settings.labels, "image": container.settings.config["Image"], "name": container.name}
+        attributes = {
+            **container.settings.labels,
+            "image": container.settings.config["Image"],
+            "name": container.name,
+        }
         self.emit("container", action, container.id, {**attributes, **more})

@@ -123,7 +123,7 @@ class Settings:
 
     @property
     def network_mode(self) -> str:
-        """"default" is told as what it means: bridge."""
+        """ "default" is told as what it means: bridge."""
         mode = self.host["NetworkMode"]
         return "bridge" if mode == "default" else str(mode)
 

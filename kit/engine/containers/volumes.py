@@ -6,12 +6,14 @@ Source: Docker Engine API, "Volume"; the refusals are dockerd's.
 import shutil
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kit.engine.containers import clock, filters
 from kit.engine.containers.events import Emit
 from kit.engine.containers.mounts import check_volume_name, new_volume_name
+from kit.engine.store.owned import OwnedTree
 from kit.engine.store.store import Store
 from kit.errors import Conflict, Invalid, NotFound
 
@@ -33,22 +35,30 @@ class VolumeInUse(Conflict):
 
 class NoSuchDriver(NotFound):
     def __init__(self, volume: str, driver: str) -> None:
-        super().__init__(
-            f'create {volume}: error looking up volume plugin {driver}: plugin "{driver}" not found'
-        )
+        super().__init__(f'create {volume}: error looking up volume plugin {driver}: plugin "{driver}" not found')
 
 
 class Volumes:
-    """All volumes of the engine, below ``root``. ``users`` tells which containers have a volume."""
+    """All volumes of the engine, below ``root``. ``users`` tells which containers have a volume.
 
-    def __init__(self, root: Path, store: Store, *, users: Callable[[str], list[str]], emit: Emit) -> None:
+    ``real_owners``: files have their owners on disk.
+    """
+
+    def __init__(
+        self, root: Path, store: Store, *, users: Callable[[str], list[str]], emit: Emit, real_owners: bool
+    ) -> None:
         self._root, self._documents = root, store.documents
-        self._users, self._emit = users, emit
+        self._users, self._emit, self._real_owners = users, emit, real_owners
         self._lock = threading.Lock()
         root.mkdir(parents=True, exist_ok=True)
 
     def create(
-        self, name: str = "", *, driver: str = "", labels: Mapping[str, str] | None = None, options: Json | None = None
+        self,
+        name: str = "",
+        *,
+        driver: str = "",
+        labels: Mapping[str, str] | None = None,
+        options: Json | None = None,
     ) -> Json:
         """The volume's document; the one that exists, if the name is taken. "" makes an anonymous one."""
         name = name or new_volume_name()
@@ -57,7 +67,9 @@ class Volumes:
         check_volume_name(name)
         if options:
             unknown = sorted(set(options) - {"type", "device", "o"})
-            problem = f'invalid option: "{unknown[0]}"' if unknown else "mounting needs privileges that it does not have"
+            problem = (
+                f'invalid option: "{unknown[0]}"' if unknown else "mounting needs privileges that it does not have"
+            )
             raise Invalid(f"create {name}: this engine keeps volumes as plain directories: {problem}")
         with self._lock:
             known = self._documents.find(KIND, name)
@@ -78,6 +90,10 @@ class Volumes:
         """The ownership journal beside its content."""
         return self._root / name / "owners"
 
+    def files(self, name: str) -> OwnedTree:
+        """Its content, with owners."""
+        return OwnedTree(self.directory(name), self.owners(name), real_owners=self._real_owners)
+
     def inspect(self, name: str) -> Json:
         """
         Raises:
@@ -97,8 +113,11 @@ class Volumes:
             if wanted.part("name", volume["Name"])
             and wanted.one_of("driver", ["local"])
             and wanted.labels(volume["Labels"] or {})
-            and wanted.flag("dangling", lambda name=volume["Name"]: not self._users(name))
+            and wanted.flag("dangling", partial(self._is_unused, volume["Name"]))
         ]
+
+    def _is_unused(self, name: str) -> bool:
+        return not self._users(name)
 
     def _all(self) -> Iterable[Json]:
         return [dict(document) for document in self._documents.all(KIND).values()]

@@ -180,7 +180,9 @@ class Blobs:
 
     def all(self) -> list[Digest]:
         """Every blob's digest."""
-        return sorted(Digest("sha256:" + path.name) for path in self._folder.iterdir() if not path.name.startswith("."))
+        return sorted(
+            Digest("sha256:" + path.name) for path in self._folder.iterdir() if not path.name.startswith(".")
+        )
 
     def write_index(self, manifests: Iterable[Descriptor]) -> None:
         """Replaces ``index.json``: the manifests that other tools find by name."""

@@ -131,7 +131,7 @@ def unpacked(source: Readable) -> tuple[BinaryIO, str]:
 def _unpacker(kind: str, source: _Again) -> Readable:
     file = cast(BinaryIO, source)
     if kind == OCI_LAYER_GZIP:
-        return cast(Readable, igzip.IGzipFile(fileobj=file, mode="rb"))
+        return cast(Readable, igzip.IGzipFile(fileobj=file, mode="rb"))  # type: ignore[no-untyped-call]
     if kind == OCI_LAYER_ZSTD:
         unpacker = zstandard.ZstdDecompressor(max_window_size=LARGEST_WINDOW)
         return cast(Readable, unpacker.stream_reader(file, read_across_frames=True, closefd=False))

@@ -10,9 +10,10 @@ pkg/archive ("Unpack").
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from shutil import copyfileobj, rmtree
 from tempfile import TemporaryFile
@@ -28,7 +29,7 @@ from kit.errors import Invalid
 from kit.layer.changeset import parents_of
 from kit.layer.headers import Readable
 from kit.layer.ownership import FileIdentity, Ownership
-from kit.layer.tarball import archive, members
+from kit.layer.tarball import Member, members
 from kit.layer.tree import Entry, Kind
 from kit.oci.digest import CHUNK
 
@@ -46,20 +47,10 @@ class PathStat(NamedTuple):
     target: str
 
 
-def _named(path: str) -> tuple[str, str, bool]:
-    """The path, the name that it gets in a tar, and whether a last symlink is followed.
-
-    As Docker has it: ``/dir/`` and ``/dir/.`` mean what ``dir`` leads to, the latter by the name ``.``.
-    """
-    follow = path.endswith(("/", "/.")) or path in ("", ".")
+def _place(inside: Inside, path: str) -> str:
+    """Where ``path`` is. As Docker has it, a last symlink is followed when ``/`` or ``/.`` stands behind it."""
     place = posixpath.normpath("/" + path).lstrip("/")
-    name = "." if path.endswith("/.") else posixpath.basename(place)
-    return place, name, follow
-
-
-def _place(inside: Inside, path: str) -> tuple[str, str]:
-    place, name, follow = _named(path)
-    return (inside.where(place) if follow else place), name
+    return inside.where(place) if path.endswith(("/", "/.")) or path in ("", ".") else place
 
 
 def _entry_at(
@@ -72,7 +63,7 @@ def _entry_at(
 
 def stat_of(inside: Inside, path: str, owners: Mapping[FileIdentity, Ownership], real_owners: bool) -> PathStat:
     """The facts of ``path``; its last symlink is not followed unless a slash stands behind it."""
-    place, name = _place(inside, path)
+    place = _place(inside, path)
     with inside.parent(place) as (directory, last):
         try:
             entry, told = _entry_at(directory, last, owners, real_owners)
@@ -83,41 +74,53 @@ def stat_of(inside: Inside, path: str, owners: Mapping[FileIdentity, Ownership],
     if stat.S_ISLNK(mode):
         with suppress(PathNotFound):
             target = "/" + inside.where(place)
-        target = target or posixpath.normpath(posixpath.join("/", posixpath.dirname(place), entry.target if entry else ""))
-    return PathStat(name or "/", told.st_size, mode, told.st_mtime_ns, target)
+        target = target or posixpath.normpath(
+            posixpath.join("/", posixpath.dirname(place), entry.target if entry else "")
+        )
+    return PathStat(posixpath.basename(place) or "/", told.st_size, mode, told.st_mtime_ns, target)
 
 
-def tar_of(
-    inside: Inside, path: str, owners: Mapping[FileIdentity, Ownership], real_owners: bool
-) -> Iterator[bytes]:
-    """The archive of ``path``. What disappears meanwhile is left out, what grows is cut."""
-    place, name = _place(inside, path)
+def members_of(
+    inside: Inside,
+    path: str,
+    name: str,
+    owners: Mapping[FileIdentity, Ownership],
+    real_owners: bool,
+    without: Set[str] = frozenset(),
+) -> Iterator[Member]:
+    """``path`` by the name ``name``, and what is below it. ``without``: places that are left out with all in them.
+
+    What disappears meanwhile is left out.
+
+    Raises:
+        PathNotFound: at once, not while they are told.
+    """
+    place = _place(inside, path)
     with inside.parent(place) as (directory, last):
         try:
             os.stat(last, dir_fd=directory, follow_symlinks=False)
         except FileNotFoundError:
             raise PathNotFound(path) from None
-    walk = _Walk(inside, owners, real_owners)
-    return archive(walk.entries(place, name), walk.contents)
+    return _Walk(inside, owners, real_owners, without).members(place, name)
 
 
 class _Walk:
     """Entries below a path, each with its file already open when it is told."""
 
-    def __init__(self, inside: Inside, owners: Mapping[FileIdentity, Ownership], real_owners: bool) -> None:
-        self._inside, self._owners, self._real_owners = inside, owners, real_owners
+    def __init__(
+        self, inside: Inside, owners: Mapping[FileIdentity, Ownership], real_owners: bool, without: Set[str]
+    ) -> None:
+        self._inside, self._owners, self._real_owners, self._without = inside, owners, real_owners, without
         self._links: dict[int, str] = {}
-        self._file: BinaryIO | None = None
 
-    def contents(self, _: str) -> BinaryIO:
-        assert self._file is not None, "only a file's contents are asked for"
-        return self._file
-
-    def entries(self, place: str, name: str) -> Iterator[tuple[str, Entry]]:
+    def members(self, place: str, name: str) -> Iterator[Member]:
         """``place`` under ``name``, then what is below it, in order."""
         todo = [(place, name)]
         while todo:
             place, name = todo.pop()
+            if place in self._without:
+                continue
+            contents = cast(BinaryIO, BytesIO())
             try:
                 with self._inside.parent(place) as (directory, last):
                     entry, told = _entry_at(directory, last, self._owners, self._real_owners)
@@ -127,11 +130,12 @@ class _Walk:
                         inner = self._names(directory, last)
                         todo += [(f"{place}/{item}".lstrip("/"), f"{name}/{item}".lstrip("/")) for item in inner]
                     elif entry.kind is Kind.FILE:
-                        entry = self._opened(directory, last, entry, told, name)
+                        entry = self._linked(entry, told, name)
+                        contents = self._opened(directory, last)
             except (FileNotFoundError, NotADirectoryError, PathNotFound):
                 continue
-            yield name, entry
-            self._close()
+            with contents:
+                yield Member(name, entry, contents)
 
     def _names(self, directory: int, name: str) -> list[str]:
         """Names in a directory, last first: they are taken from the end."""
@@ -141,20 +145,14 @@ class _Walk:
         finally:
             os.close(found)
 
-    def _opened(self, directory: int, last: str, entry: Entry, told: os.stat_result, name: str) -> Entry:
-        if told.st_nlink > 1:
-            first = self._links.setdefault(told.st_ino, name)
-            if first != name:
-                return replace(entry, hardlink=first)
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(last, flags, dir_fd=directory)
-        self._file = cast(BinaryIO, open(descriptor, "rb", buffering=0))
-        return entry
+    def _linked(self, entry: Entry, told: os.stat_result, name: str) -> Entry:
+        """A file that was already told by another name is a hard link to that name."""
+        first = self._links.setdefault(told.st_ino, name) if told.st_nlink > 1 else name
+        return entry if first == name else replace(entry, hardlink=first)
 
-    def _close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _opened(self, directory: int, last: str) -> BinaryIO:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return cast(BinaryIO, open(os.open(last, flags, dir_fd=directory), "rb", buffering=0))
 
 
 def extract(
@@ -177,12 +175,19 @@ def extract(
         with inside.opened(path, os.O_PATH) as descriptor:
             if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
                 raise Invalid("extraction point is not a directory")
-        _Extraction(inside, inside.where(path), owners, real_owners, keep_kind, owner).run(spool)
+        extraction = _Extraction(inside, inside.where(path), owners, real_owners, keep_kind, owner)
+        # As in dockerd, the archive says nothing of the directory itself.
+        extraction.run(member for member in members(spool, follow=False) if member.path)
+
+
+def copy(source: Iterable[Member], target: Inside, owners: Owners, *, real_owners: bool) -> None:
+    """Makes the root of ``target`` the directory that ``source`` tells of by the name "", with all that is in it."""
+    _Extraction(target, "", owners, real_owners, keep_kind=True, owner=None).run(source)
 
 
 @dataclass
 class _Extraction:
-    """One archive on its way into a root file system, below ``base``."""
+    """Entries on their way into a root file system, below ``base``."""
 
     inside: Inside
     base: str
@@ -192,10 +197,8 @@ class _Extraction:
     owner: tuple[int, int] | None
     directories: list[tuple[str, Entry]] = field(default_factory=list)
 
-    def run(self, tar: Readable) -> None:
-        for member, entry, contents in members(tar, follow=False):
-            if not member:
-                continue  # as in dockerd, the archive says nothing of the directory itself
+    def run(self, found: Iterable[Member]) -> None:
+        for member, entry, contents in found:
             if self.owner:
                 entry = replace(entry, uid=self.owner[0], gid=self.owner[1])
             path = f"{self.base}/{member}".lstrip("/")
@@ -218,7 +221,10 @@ class _Extraction:
                 os.close(self.inside.open(above, os.O_PATH))
                 continue
             with self.inside.parent(above) as (directory, name):
-                os.mkdir(name, 0o755, dir_fd=directory)
+                try:
+                    os.mkdir(name, 0o755, dir_fd=directory)
+                except FileExistsError:
+                    raise Invalid(f'"/{above}" is a symlink that leads nowhere') from None
 
     def _make_room(self, directory: int, name: str, entry: Entry, path: str) -> bool:
         """Removes what stands in the way; whether a directory is to be made."""

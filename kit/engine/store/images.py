@@ -99,7 +99,9 @@ class Images:
 
     def children(self, id: ImageID) -> list[ImageID]:
         """The images whose parent is ``id``, oldest first."""
-        return [child for (child,) in self._database.rows("SELECT id FROM images WHERE parent = ? ORDER BY sequence", id)]
+        return [
+            child for (child,) in self._database.rows("SELECT id FROM images WHERE parent = ? ORDER BY sequence", id)
+        ]
 
     def created(self, id: ImageID) -> str:
         """When it was made, as its config says (RFC 3339), or ""."""
@@ -142,7 +144,9 @@ class Images:
         try:
             return self.get(id).diff_ids
         except (BlobNotFound, Invalid):
-            return tuple(diff_id for (diff_id,) in self._database.rows("SELECT diff_id FROM image_layers WHERE id = ?", id))
+            return tuple(
+                diff_id for (diff_id,) in self._database.rows("SELECT diff_id FROM image_layers WHERE id = ?", id)
+            )
 
     # Names
 
@@ -202,12 +206,17 @@ class Images:
         with self._lock:
             if reference.digest:
                 self._database.rows("DELETE FROM digests WHERE name = ?", _digested(reference))
-            elif self._database.rows("DELETE FROM tags WHERE name = ? RETURNING 1", str(reference.with_default_tag())):
+            elif self._database.rows(
+                "DELETE FROM tags WHERE name = ? RETURNING 1", str(reference.with_default_tag())
+            ):
                 self._write_index()
 
     def references(self, id: ImageID) -> list[Reference]:
         """The image's tags, by name."""
-        return [parse_reference(name) for (name,) in self._database.rows("SELECT name FROM tags WHERE id = ? ORDER BY name", id)]
+        return [
+            parse_reference(name)
+            for (name,) in self._database.rows("SELECT name FROM tags WHERE id = ? ORDER BY name", id)
+        ]
 
     def remember_digest(self, reference: Reference, id: ImageID) -> None:
         """A registry knows the image as repository@digest.
@@ -221,7 +230,10 @@ class Images:
 
     def repo_digests(self, id: ImageID) -> list[Reference]:
         """The names with digests by which registries know the image."""
-        return [parse_reference(name) for (name,) in self._database.rows("SELECT name FROM digests WHERE id = ? ORDER BY name", id)]
+        return [
+            parse_reference(name)
+            for (name,) in self._database.rows("SELECT name FROM digests WHERE id = ? ORDER BY name", id)
+        ]
 
     # Manifests
 

@@ -17,7 +17,7 @@ from kit.layer.tree import Entry, Kind
 from kit.oci.digest import DiffID, Digest
 
 VERSION = 1
-DEFAULTS = (0o755, 0, 0, 0, "", 0, "", "", [0, 0], [])
+DEFAULTS: tuple[object, ...] = (0o755, 0, 0, 0, "", 0, "", "", [0, 0], [])
 """mode, uid, gid, mtime, digest, size, target, hardlink, device, xattrs: the rare ones last."""
 
 
@@ -47,7 +47,7 @@ def _row(path: str, entry: Entry) -> list[object]:
 def load(diff_id: DiffID, data: bytes) -> Changeset | None:
     """The changeset in ``data``; None if it is damaged, of another version or of another layer."""
     try:
-        document = json.loads(igzip.decompress(data))
+        document = json.loads(igzip.decompress(data))  # type: ignore[no-untyped-call]
         if document["version"] != VERSION or document["diff_id"] != diff_id:
             return None
         kinds = {kind.value: kind for kind in Kind}

@@ -182,8 +182,9 @@ class Layers:
 
     def find_blob(self, digest: Digest) -> StoredLayer | None:
         """The layer that a compressed blob holds, also when the layer is kept as another blob."""
-        rows = self._database.rows("SELECT layers.* FROM layers JOIN layer_blobs USING (diff_id) "
-                                   "WHERE layer_blobs.digest = ?", digest)
+        rows = self._database.rows(
+            "SELECT layers.* FROM layers JOIN layer_blobs USING (diff_id) WHERE layer_blobs.digest = ?", digest
+        )
         return _stored(rows[0]) if rows else None
 
     def get(self, diff_id: DiffID) -> StoredLayer:
@@ -267,9 +268,7 @@ class Layers:
             return {}
         files = self.index(diff_id).entries.items()
         return {
-            path: wanted.pop(entry.digest)
-            for path, entry in files
-            if entry.digest in wanted and not entry.hardlink
+            path: wanted.pop(entry.digest) for path, entry in files if entry.digest in wanted and not entry.hardlink
         }
 
     def _read_sources(self, diff_id: DiffID, sources: dict[str, list[str]]) -> Iterator[tuple[str, BinaryIO]]:

@@ -23,14 +23,21 @@ class Owners:
         self._read_bytes = 0
 
     def records(self) -> dict[FileIdentity, Ownership]:
-        """Every record, the last one for each file. A new dict."""
-        with self._lock, self.path.open("rb") as journal:
-            journal.seek(self._read_bytes)
-            new = journal.read()
+        """Every record, the last one for each file. A new dict; empty without a journal."""
+        with self._lock:
+            new = self._news()
             whole = new[: new.rfind(b"\n") + 1]
             self._records |= read_journal(whole.decode(errors="replace").splitlines())
             self._read_bytes += len(whole)
             return dict(self._records)
+
+    def _news(self) -> bytes:
+        try:
+            with self.path.open("rb") as journal:
+                journal.seek(self._read_bytes)
+                return journal.read()
+        except FileNotFoundError:
+            return b""
 
     def append(self, records: Iterable[tuple[FileIdentity, Ownership]]) -> None:
         """Adds records, in one write."""

@@ -9,22 +9,19 @@ It is made under a temporary name and renamed when it is whole, so a killed engi
 import json
 import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from kit.engine.store.copying import PathStat, extract, stat_of, tar_of
 from kit.engine.store.files import remove_tree, sweep, temporary_name, write_whole
-from kit.engine.store.inside import Inside
 from kit.engine.store.layers import Layers, StoredLayer
+from kit.engine.store.owned import OwnedTree
 from kit.engine.store.owners import Owners, recorded
 from kit.engine.store.scanning import Scanner
 from kit.engine.store.writing import write_tree
 from kit.errors import Conflict, Invalid, NotFound
 from kit.layer.changeset import Changeset, diff
-from kit.layer.headers import Readable
 from kit.layer.tree import Entry
 from kit.oci.digest import DiffID, Digest, hex_of
 
@@ -49,19 +46,15 @@ class RootfsExists(Conflict):
         self.name = name
 
 
-class RootFilesystem:
+class RootFilesystem(OwnedTree):
     """One directory tree. Its methods may be called from many threads; scans wait for each other."""
 
     def __init__(self, folder: Path, layers: Layers) -> None:
         about = json.loads((folder / "about.json").read_bytes())
+        super().__init__(folder / "root", folder / "owners", real_owners=about["real_owners"])
         self.name = folder.name
-        self.path = folder / "root"
-        self.owners = folder / "owners"
-        self.real_owners: bool = about["real_owners"]
         self.diff_ids: tuple[DiffID, ...] = tuple(about["diff_ids"])
         self._folder, self._layers, self._lock = folder, layers, RLock()
-        self._owners = Owners(self.owners)
-        self._inside = Inside(self.path)
         self._scanner = Scanner(self._inside, self.real_owners, frozenset(about["ignored"]))
 
     @property
@@ -103,54 +96,8 @@ class RootFilesystem:
                 self._layers.claim([layer.diff_id])
             return layer
 
-    def open_file(self, path: str) -> BinaryIO:
-        """The regular file at ``path``, to be closed by the caller; symlinks lead inside the root.
-
-        Raises:
-            PathNotFound: there is none.
-            Invalid: it is no regular file.
-        """
-        return self._open(path, os.O_RDONLY | os.O_NONBLOCK)
-
     def _open_entry(self, path: str) -> BinaryIO:
         return self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-
-    def _open(self, path: str, flags: int) -> BinaryIO:
-        descriptor = self._inside.open(path, flags)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise Invalid(f"{path!r} is not a regular file")
-        return cast(BinaryIO, open(descriptor, "rb", buffering=0))
-
-    def stat(self, path: str) -> PathStat:
-        """What ``docker cp`` asks first. A last symlink is not followed; ``target`` tells where it leads.
-
-        Raises:
-            PathNotFound: it is not there.
-        """
-        return stat_of(self._inside, path, self._owners.records(), self.real_owners)
-
-    def archive(self, path: str) -> Iterator[bytes]:
-        """A tar of ``path`` and what is below it, named by its last part, with logical owners.
-
-        Raises:
-            PathNotFound: it is not there (at once, not while the tar is read).
-        """
-        return tar_of(self._inside, path, self._owners.records(), self.real_owners)
-
-    def extract(
-        self, path: str, tar: Readable, *, keep_kind: bool = False, owner: tuple[int, int] | None = None
-    ) -> None:
-        """Unpacks a tar into the directory ``path``.
-
-        ``keep_kind``: a directory never replaces something else, nor something else a directory. ``owner``:
-        (uid, gid) for everything, in place of what the tar says.
-
-        Raises:
-            PathNotFound: there is no ``path``.
-            Invalid: it is no directory, or the tar is bad; entries before the bad one are there.
-        """
-        extract(self._inside, path, tar, self._owners, real_owners=self.real_owners, keep_kind=keep_kind, owner=owner)
 
 
 def write_about(folder: Path, diff_ids: Iterable[DiffID], real_owners: bool, ignored: Iterable[str]) -> None:
@@ -247,4 +194,3 @@ class RootFilesystems:
     def layers_in_use(self) -> set[DiffID]:
         """The layers that some root file system was made from."""
         return {diff_id for name in self.names() for diff_id in self.open(name).diff_ids}
-

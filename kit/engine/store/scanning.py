@@ -153,4 +153,3 @@ def _as_in_base(tree: dict[str, Entry], base: Tree, ignored: Set[str], placehold
         above = parent_of(path)
         if above in tree and above in base and above:
             tree[above] = replace(tree[above], mtime=base[above].mtime)
-
