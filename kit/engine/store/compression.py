@@ -106,6 +106,11 @@ class _Again:
         data, self._first = self._first[:size], self._first[size:]
         return data
 
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
     def close(self) -> None:
         close = getattr(self._rest, "close", None)
         if close:

@@ -24,20 +24,19 @@ def write_tree(tree: Tree, root: Path, source: Callable[[Digest], Path], *, real
     Directories that the tree does not list are made with mode 755.
     """
     os.mkdir(root, 0o700)
-    directories = sorted({path for path, entry in tree.items() if entry.kind is Kind.DIRECTORY} | all_parents(tree))
+    directories = {path for path, entry in tree.items() if entry.kind is Kind.DIRECTORY} | all_parents(tree)
+    in_order = sorted(directories - {""})
     implied = Entry(Kind.DIRECTORY)
-    for path in directories:
-        if path:
-            os.mkdir(f"{root}/{path}", 0o700)
+    for path in in_order:
+        os.mkdir(f"{root}/{path}", 0o700)
     for path, entry in tree.items():
         if entry.kind is not Kind.DIRECTORY and not entry.hardlink:
             _write(f"{root}/{path}", entry, source, real_owners)
     for path, entry in tree.items():
         if entry.hardlink:
             os.link(f"{root}/{entry.hardlink}", f"{root}/{path}", follow_symlinks=False)
-    for path in reversed(directories):
-        if path in tree or path:
-            set_facts(f"{root}/{path}", tree.get(path, implied), real_owners)
+    for path in (*reversed(in_order), ""):
+        set_facts(f"{root}/{path}", tree.get(path, implied), real_owners)
 
 
 def _write(path: str, entry: Entry, source: Callable[[Digest], Path], real_owners: bool) -> None:
