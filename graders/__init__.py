@@ -3,7 +3,7 @@
     check("03")                        the assignment of notebook 03, as a Report
     check("03.2", "ex03/hello:1")      one exercise of the lesson, on the image named
     score("03", answers=…)             the last line of a grade cell: a float that nbgrader reads
-    nonce("03")                        the learner's own word, for an answer that can't be copied
+    begin("03")                        the first line of an assignment: the learner's own word
     patients("03")                     builds the images that the assignment asks a diagnosis of
 
 ``graders.render`` writes a Report as text, HTML, JSON or JUnit XML.
@@ -14,7 +14,7 @@ from typing import Any
 
 from graders.report import NotGraded, Report, Row, Score, Verdict
 
-__all__ = ["NotGraded", "Report", "Row", "Score", "Verdict", "check", "nonce", "patients", "score"]
+__all__ = ["NotGraded", "Report", "Row", "Score", "Verdict", "begin", "check", "nonce", "patients", "score"]
 
 
 def check(task: str, image: str = "", *, answers: Mapping[str, Any] | None = None, engine: str = "") -> Report:
@@ -54,6 +54,21 @@ def score(task: str, *, answers: Mapping[str, Any] | None = None) -> Score:
 
     with contextlib.redirect_stderr(io.StringIO()):
         return Score(check(task, answers=answers))
+
+
+def begin(notebook: str) -> str:
+    """Begins the assignment of ``notebook``; the learner's word, see ``nonce``.
+
+    While nbgrader runs the assignment, images that an earlier submission left under the assignment's names are
+    taken away first: nobody gets points for another's work.
+    """
+    import os
+
+    from graders.clinic import clear
+
+    if "NBGRADER_EXECUTION" in os.environ:
+        clear(f"a{notebook}")
+    return nonce(notebook)
 
 
 def nonce(notebook: str, student: str = "") -> str:

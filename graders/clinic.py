@@ -29,6 +29,15 @@ def build_patients(nonce: str, repository: str) -> list[str]:
     return [f"{repository}/{name}:1" for name in NAMES]
 
 
+def clear(repository: str) -> None:
+    """Takes away every name below ``repository``."""
+    client = kit.connect().client
+    for image in client.images.list():
+        for name in image.tags:
+            if name.startswith(f"{repository}/"):
+                client.images.remove(name, force=True)
+
+
 def _anatomy() -> Mapping[str, tuple[bytes, int, str]]:
     """For each cause: the program, its mode, and what CMD says."""
     program, start = kit.elf.tiny(_TEXT), '["/greet"]'

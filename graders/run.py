@@ -22,10 +22,8 @@ RUBRICS = Path(__file__).parent / "rubrics"
 TIMEOUT = 300
 """Seconds for a whole rubric: builds and containers of a slow pod included."""
 _BOOT = "import json,sys; t=json.load(sys.stdin); sys.path[:0]=t['path']; from graders.worker import main; main(t)"
-_KEPT = frozenset(
-    ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "LAYERLAB_HOME")
-    + ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-)
+_KEPT = {"PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "LAYERLAB_HOME"}
+_KEPT |= {"DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"}
 """What of the environment a rubric sees: where things are, and nothing that a learner may have set."""
 
 

@@ -16,7 +16,7 @@ STARTS = {
     "noexec": False,
     "otherarch": False,
 }
-GREET = "a03/greet:1"
+GREET, BASE = "a03/greet:1", "a03/base:1"
 LOADERS = ("ld-linux", "ld-musl", "ld.so")
 
 
@@ -141,7 +141,7 @@ def test_dynamic_program_runs(image: Image, run: Run, reference: str) -> None:
 )
 def test_imported_base(image: Image, run: Run, reference: str) -> None:
     """ex03/base:1 was imported from a tar, has the label how=import, and its CMD runs."""
-    label = (image.config["Labels"] or {}).get("how")
+    label = image.config["Labels"].get("how")
     assert label == "import", f"The label `how` is {label!r}; pass changes=['LABEL how=import', …] to the import."
     assert len(image.layers) == 1, f"It has {len(image.layers)} layers; an import makes one."
     assert image.config["Cmd"], "It has no CMD: pass one in changes."
@@ -256,11 +256,20 @@ def test_diagnosed_four_broken_images(answers: Answers, nonce: str) -> None:
         raise Partial(right, f"{right} of {len(NAMES)} are right; look again at {', '.join(wrong)}.")
 
 
-@criterion(points=1, exercise="a03", hints=["client.api.import_image_from_data takes changes=[…]."])
+@criterion(
+    points=1,
+    exercise="a03",
+    hints=[
+        "import_image_from_data takes the tar, and changes=[…] in the words of a Dockerfile.",
+        "put_archive writes etc/os-release into the container before it is exported.",
+    ],
+)
 def test_imported_a_base(images: Images, run: Run) -> None:
     """a03/base:1 is an imported base image: a CMD, the label how=import, and /etc/os-release can be read."""
-    image = images("a03/base:1")
-    assert image.config["Cmd"], "It has no CMD."
-    assert (image.config["Labels"] or {}).get("how") == "import", "The label how=import is missing."
-    result = run("a03/base:1", "cat", "/etc/os-release")
+    image = images(BASE)
+    assert image.config["Cmd"], "It has no CMD: pass one in changes."
+    label = image.config["Labels"].get("how")
+    assert label == "import", f"The label `how` is {label!r}; pass 'LABEL how=import' in changes."
+    result = run(BASE, "cat", "/etc/os-release")
     assert result.code == 0, f"`cat /etc/os-release` ends with exit code {result.code}: {result.err.strip()}"
+    assert result.out.strip(), "Its /etc/os-release is empty."

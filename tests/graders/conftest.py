@@ -1,0 +1,23 @@
+"""An engine to grade on: the real dockerd, and a home of its own."""
+
+import os
+import sys
+from pathlib import Path
+
+import docker
+import pytest
+
+from kit.lab.parents import make_parents
+
+
+@pytest.fixture(scope="session")
+def grading_environment(
+    dockerd: docker.DockerClient, dockerd_host: str, cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """The environment of a teacher whose engine has the course's small parent."""
+    make_parents(dockerd, ["busybox:1"], cache)
+    home = tmp_path_factory.mktemp("teacher")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "LAYERLAB_"))}
+    names = ("HOME", "LAYERLAB_HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # nbgrader calls alembic by name
+    return environment | {name: str(home / name.lower()) for name in names} | {"DOCKER_HOST": dockerd_host}
