@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.engine.containers import states
-from kit.engine.containers.addresses import Address
 from kit.engine.containers.logs import Log
 from kit.engine.containers.mounts import MountPoint
 from kit.engine.containers.ports import Published
 from kit.engine.containers.settings import Settings
 from kit.engine.containers.states import Action, State
 from kit.engine.containers.streams import Console
+from kit.engine.isolators.addresses import Address
 from kit.engine.isolators.contract import Running
 from kit.oci.digest import ImageID
 

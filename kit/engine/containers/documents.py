@@ -5,11 +5,12 @@ Source: Docker Engine API, "ContainerInspect" and "ContainerList"; the order and
 
 from typing import Any
 
-from kit.engine.containers import addresses, clock
+from kit.engine.containers import clock
 from kit.engine.containers.container import Container, Endpoint
 from kit.engine.containers.execs import Execs
 from kit.engine.containers.services import Services
 from kit.engine.containers.states import State
+from kit.engine.isolators import addresses
 
 Json = dict[str, Any]
 _PREFIX_LENGTH = 16

@@ -1,9 +1,9 @@
 """Who a process of a container runs as, by the files of its own root file system."""
 
-from kit.engine.containers import users
 from kit.engine.containers.container import Container
 from kit.engine.store.store import Store
 from kit.errors import Invalid, NotFound
+from kit.oci import users
 
 LARGEST_FILE = 1 << 20
 

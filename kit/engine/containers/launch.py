@@ -11,12 +11,13 @@ import secrets
 import socket
 from contextlib import ExitStack
 
-from kit.engine.containers import addresses, limits, linking, ports
+from kit.engine.containers import limits, linking, ports
 from kit.engine.containers.container import Container, Run
 from kit.engine.containers.identity import account_of
 from kit.engine.containers.mounts import MountPoint
 from kit.engine.containers.ports import Binding, Published
 from kit.engine.containers.services import Services
+from kit.engine.isolators import addresses
 from kit.engine.isolators.contract import Mount, Process, Sandbox, StartFailed
 from kit.errors import Conflict, Invalid, KitError
 

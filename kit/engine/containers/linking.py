@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kit.engine.containers import addresses, hosts, ports
+from kit.engine.containers import hosts, ports
 from kit.engine.containers.container import Container, Endpoint
 from kit.engine.containers.networks import PREDEFINED
 from kit.engine.containers.services import Services
+from kit.engine.isolators import addresses
 from kit.errors import Conflict, Denied, Invalid, KitError
 
 _WRITING = threading.Lock()

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from kit.engine.containers import addresses, clock
+from kit.engine.containers import clock
 from kit.engine.containers.events import Emit
 from kit.engine.containers.filters import Filters
+from kit.engine.isolators import addresses
 from kit.engine.store.store import Store
 from kit.errors import Conflict, Denied, Invalid, KitError, NotFound
 

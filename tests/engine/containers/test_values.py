@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from kit.engine.containers import addresses, clock, hosts
+from kit.engine.containers import clock, hosts
 from kit.engine.containers.filters import Filters
 from kit.engine.containers.health import HEALTHY, STARTING, UNHEALTHY, Result, Verdict
 from kit.engine.containers.names import InvalidName, checked, generated
+from kit.engine.isolators import addresses
 from kit.errors import Invalid
 
 

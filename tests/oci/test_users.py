@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.engine.containers.users import Account, UnknownUser, resolve
+from kit.oci.users import Account, UnknownUser, resolve
 
 PASSWD = """\
 root:x:0:0:root:/root:/bin/sh
