@@ -1,14 +1,17 @@
 """The public names of Layerlab, for notebooks.
 
     lab = kit.connect()                          the engine that is worked with
+    kit.preflight()                              what works here, and what to do about the rest
+    kit.parents()                                makes the images that the course builds upon
     kit.build(dockerfile="FROM scratch…", files={…}, tag="you/app:1")
     kit.run("you/app:1")                         code, out, err
     kit.image("you/app:1")                       layers, files, history, config, dead weight
-    kit.tag(…)  kit.tags()  kit.push(…)  kit.registry()  kit.manifest(…)
+    kit.tag(…)  kit.tags()  kit.registry()  kit.login(…)  kit.push(…)  kit.manifest(…)
     kit.elf.tiny("Hello!\\n")                     the smallest program there is
     kit.predict(…)  kit.measured(…)  kit.check("03.2")  kit.hint(…)  kit.solution(…)  kit.reset("03")
 
-Nothing is imported before it is used, so ``import kit`` is quick.
+``%load_ext kit`` adds the cell magic ``%%dockerfile -t NAME``. Nothing is imported before it is used, so
+``import kit`` is quick.
 """
 
 import importlib
@@ -19,15 +22,39 @@ from kit.errors import Conflict, Denied, Invalid, KitError, NotFound, StepFailed
 if TYPE_CHECKING:
     from kit.lab import elf
     from kit.lab.build import build
+    from kit.lab.checking import check, hint, solution
     from kit.lab.connect import connect
     from kit.lab.context import tar_of as tar
+    from kit.lab.doctor import preflight
+    from kit.lab.guesses import measured, predict
     from kit.lab.images import image
+    from kit.lab.making import parents
+    from kit.lab.names import tag, tags
+    from kit.lab.push import login, push
+    from kit.lab.registries import manifest, registry
+    from kit.lab.reset import reset
+    from kit.lab.run import run
 
 _WHERE = {
     "build": "kit.lab.build:build",
+    "check": "kit.lab.checking:check",
     "connect": "kit.lab.connect:connect",
     "elf": "kit.lab.elf:",
+    "hint": "kit.lab.checking:hint",
     "image": "kit.lab.images:image",
+    "login": "kit.lab.push:login",
+    "manifest": "kit.lab.registries:manifest",
+    "measured": "kit.lab.guesses:measured",
+    "parents": "kit.lab.making:parents",
+    "predict": "kit.lab.guesses:predict",
+    "preflight": "kit.lab.doctor:preflight",
+    "push": "kit.lab.push:push",
+    "registry": "kit.lab.registries:registry",
+    "reset": "kit.lab.reset:reset",
+    "run": "kit.lab.run:run",
+    "solution": "kit.lab.checking:solution",
+    "tag": "kit.lab.names:tag",
+    "tags": "kit.lab.names:tags",
     "tar": "kit.lab.context:tar_of",
 }
 
@@ -40,9 +67,24 @@ __all__ = [
     "StepFailed",
     "Unavailable",
     "build",
+    "check",
     "connect",
     "elf",
+    "hint",
     "image",
+    "login",
+    "manifest",
+    "measured",
+    "parents",
+    "predict",
+    "preflight",
+    "push",
+    "registry",
+    "reset",
+    "run",
+    "solution",
+    "tag",
+    "tags",
     "tar",
 ]
 
@@ -57,3 +99,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def load_ipython_extension(ipython: Any) -> None:
+    """``%load_ext kit``."""
+    from kit.lab.magics import load
+
+    load(ipython)

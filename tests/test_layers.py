@@ -39,7 +39,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "kit.views.widgets": ({"kit.errors", "kit.oci", "kit.layer", "kit.views"}, {"IPython", "ipywidgets"}),
     "kit.lab": (
         {"kit", "kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.views", "graders"},
-        {"docker", "requests", "httpx", "IPython", "tornado"},
+        {"docker", "requests", "httpx", "IPython", "tornado", "zstandard"},
     ),
     "kit": ({"kit.errors", "kit.lab", "kit.views", "kit.oci", "kit.layer"}, {"IPython"}),
     "graders": ({"kit", "kit.errors"}, {"pytest"}),

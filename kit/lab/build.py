@@ -20,7 +20,7 @@ from kit.lab import buildkit
 from kit.lab.blame import line_of
 from kit.lab.connect import Lab, connect
 from kit.lab.context import File, pack_context
-from kit.lab.display import Live, shell
+from kit.lab.display import Live, display, shell
 from kit.lab.hints import find_hint
 from kit.lab.images import Image, image
 from kit.lab.ledger import note
@@ -83,8 +83,6 @@ class Build(View):
         """Nothing, in the cell that watched the build: it has been shown there."""
         ipython = shell()
         if ipython is None or ipython.execution_count != self.shown_by:
-            from IPython.display import display
-
             display({"text/plain": self.text(), "text/html": self.html()}, raw=True)
 
 

@@ -41,8 +41,9 @@ def pack_context(
         by_hand[name] = (dockerfile, 0o644)
     out = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 the caller closes it
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path in _chosen(directory, name, set(by_hand)) if directory else ():
-            _add_from_disk(tar, directory / path, path)
+        if directory is not None:
+            for path in _chosen(directory, name, set(by_hand)):
+                _add_from_disk(tar, directory / path, path)
         for path in sorted(_directories(by_hand)):
             if directory is None or not (directory / path).exists():
                 _add_directory(tar, path)

@@ -23,6 +23,13 @@ def in_notebook() -> bool:
     return hasattr(shell(), "kernel")
 
 
+def display(what: Any, **options: Any) -> Any:
+    """IPython's ``display``, which is not there in a script."""
+    from IPython.display import display as show
+
+    return show(what, **options)  # type: ignore[no-untyped-call]
+
+
 class Live:
     """A view that is shown while work goes on.
 
@@ -57,6 +64,12 @@ class Live:
         self._next = 0.0
         self.show(view)
 
+    def vanish(self) -> None:
+        """Shows nothing any more: what came out is a value that the cell will show."""
+        self._waiting = None
+        if self._handle is not None:
+            self._handle.update({"text/plain": ""}, raw=True)
+
     def show(self, view: View) -> None:
         """The view as it is now; shown at once, or soon."""
         if not self._notebook:
@@ -72,8 +85,6 @@ class Live:
             print(text, file=self._stream, flush=True)
 
     def _display(self, view: View) -> None:
-        from IPython.display import display
-
         self._waiting, self._next = None, self._clock() + INTERVAL
         if self._handle is None:
             self._handle = display(view, display_id=True)
