@@ -131,13 +131,18 @@ class Images:
                 tags = self._database.rows("DELETE FROM tags WHERE id = ? RETURNING name", id)
                 for table in ("images", "image_layers", "digests"):
                     self._database.rows(f"DELETE FROM {table} WHERE id = ?", id)
-                others = {diff_id for (diff_id,) in self._database.rows("SELECT DISTINCT diff_id FROM image_layers")}
             if tags:
                 self._write_index()
             for digest in (id, *(digest for (digest,) in manifests)):
                 self._blobs.delete(digest)
-            needed = others | set(self._in_use())
-            return self._layers.delete(diff_id for diff_id in reversed(diff_ids) if diff_id not in needed)
+            return self.release(diff_ids)
+
+    def release(self, diff_ids: Iterable[DiffID]) -> list[DiffID]:
+        """Deletes those layers that nothing needs any more, and says which. ``diff_ids`` are bottom first."""
+        with self._lock:
+            images = {diff_id for (diff_id,) in self._database.rows("SELECT DISTINCT diff_id FROM image_layers")}
+            needed = images | set(self._in_use())
+            return self._layers.delete(diff_id for diff_id in reversed([*diff_ids]) if diff_id not in needed)
 
     def _layers_of(self, id: ImageID) -> tuple[DiffID, ...]:
         """Bottom first; also of an image whose config was damaged, else it could never be deleted."""

@@ -96,6 +96,23 @@ class RootFilesystem(OwnedTree):
                 self._layers.claim([layer.diff_id])
             return layer
 
+    def lay(self, diff_id: DiffID) -> None:
+        """Puts a stored layer on top, on the disk and in ``base``. It must add and replace only.
+
+        Raises:
+            Invalid: the layer removes something.
+        """
+        layer = self._layers.index(diff_id)
+        if layer.removed or layer.opaque:
+            raise Invalid(f"layer {diff_id} removes files: make the root file system anew")
+        with self._lock:
+            if layer:
+                with self._layers.open(diff_id) as tar:
+                    self.extract("/", tar)
+            self.diff_ids = (*self.diff_ids, diff_id)
+            write_about(self._folder, self.diff_ids, self.real_owners, self._scanner.ignored)
+            self._layers.claim([diff_id])
+
     def _open_entry(self, path: str) -> BinaryIO:
         return self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
 
