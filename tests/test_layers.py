@@ -28,10 +28,20 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         | {"kit.engine.registry"},
         set(),
     ),
+    "kit.engine.images": (
+        {"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.engine.store", "kit.engine.registry"}
+        | {"kit.engine.containers"},
+        {"httpx"},
+    ),
+    "kit.engine.system": (
+        {"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.engine.store", "kit.engine.isolators"}
+        | {"kit.engine.registry", "kit.engine.containers"},
+        set(),
+    ),
     "kit.engine.engine": (
         {"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.engine.store", "kit.engine.isolators"}
-        | {"kit.engine.registry", "kit.engine.build", "kit.engine.containers"},
-        {"httpx"},
+        | {"kit.engine.registry", "kit.engine.build", "kit.engine.containers", "kit.engine.images", "kit.engine.system"},
+        set(),
     ),
     "kit.engine.api": ({"kit.errors", "kit.oci", "kit.dockerfile", "kit.layer"}, {"tornado"}),
     "kit.engine.api.__main__": ({"kit.engine.engine", "kit.engine.api", "kit.errors"}, {"tornado"}),

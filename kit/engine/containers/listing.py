@@ -125,20 +125,20 @@ def prunable(services: Services, wanted: Filters) -> list[Container]:
         Invalid
     """
     wanted.check("until", "label", "label!")
-    moments = [_moment(text) for text in wanted.values("until")]
+    moments = [moment(text) for text in wanted.values("until")]
     return [
         container
         for container in services.roster.all()
         if not container.up
         and wanted.labels(container.settings.labels)
-        and all(container.created < moment for moment in moments)
+        and all(container.created < time for time in moments)
     ]
 
 
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
 
-def _moment(text: str) -> int:
+def moment(text: str) -> int:
     """A point in time, or how long ago ("24h", "1h30m")."""
     try:
         return clock.parse_moment(text)

@@ -124,9 +124,12 @@ class Running(Protocol):
 class Isolator(Protocol):
     """One way to run containers."""
 
-    name: str
-    real_owners: bool
-    """True where files in ``rootfs`` carry their real owners, devices and capabilities."""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def real_owners(self) -> bool:
+        """True where files in ``rootfs`` carry their real owners, devices and capabilities."""
 
     def start(self, sandbox: Sandbox, process: Process, stdio: Stdio) -> Running:
         """Runs process 1 and returns when it has been executed.

@@ -1,0 +1,75 @@
+"""``python -m kit.engine.api --home DIR --socket PATH``: an engine on a unix socket, until SIGTERM.
+
+The one place where the API and the engine meet.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from kit.engine.api.server import Server, listen
+from kit.engine.engine import Engine, Settings
+from kit.errors import KitError
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m kit.engine.api", description="The embedded engine.")
+    parser.add_argument("--home", type=Path, required=True, help="the directory that holds everything")
+    parser.add_argument("--socket", type=Path, required=True, help="the unix socket to listen on")
+    parser.add_argument("--isolator", default="", help="how containers run; the best that works if not given")
+    parser.add_argument(
+        "--registry-mirror",
+        default=os.environ.get("LAYERLAB_REGISTRY_MIRROR", ""),
+        metavar="ADDRESS",
+        help="asked before docker.io (LAYERLAB_REGISTRY_MIRROR)",
+    )
+    parser.add_argument(
+        "--insecure-registry",
+        action="append",
+        default=[*filter(None, os.environ.get("LAYERLAB_INSECURE_REGISTRIES", "").split(","))],
+        metavar="HOST",
+        help="may speak plain http (LAYERLAB_INSECURE_REGISTRIES)",
+    )
+    return parser.parse_args()
+
+
+async def serve(make: Callable[[], Engine], path: Path) -> None:
+    """Answers on the socket until a signal ends it."""
+    listener = listen(path)
+    place = path.stat().st_ino
+    try:
+        engine = make()
+        end = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, end.set)
+        server = Server(engine)
+        server.add(listener)
+        await end.wait()
+        server.stop()
+        await asyncio.to_thread(engine.close)
+    finally:
+        if path.exists() and path.stat().st_ino == place:
+            path.unlink()
+
+
+def main() -> int:
+    asked = arguments()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    threading.excepthook = lambda told: logging.error("in thread %s", told.thread, exc_info=told.exc_value)
+    settings = Settings(asked.isolator, asked.registry_mirror, tuple(asked.insecure_registry))
+    try:
+        asyncio.run(serve(lambda: Engine(asked.home, settings), asked.socket))
+    except KitError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

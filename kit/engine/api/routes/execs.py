@@ -1,0 +1,36 @@
+"""``/exec``: one more process in a running container."""
+
+from kit.engine.api.backend import Backend
+from kit.engine.api.routing import Route
+from kit.engine.api.wire import Answer, Hijack, Request, done, ok
+
+
+def create(backend: Backend, request: Request) -> Answer:
+    return ok({"Id": backend.execs.create(request.names["id"], request.json()).id}, 201)
+
+
+def start(backend: Backend, request: Request) -> Answer:
+    body = request.json()
+    wanted = backend.execs.find(request.names["id"])
+    session = backend.execs.start(wanted.id, terminal=body.get("Tty"))
+    if body.get("Detach"):
+        session.close()
+        return done(200)
+    return Hijack(session, stdin=wanted.stdin, upgrade=request.upgrades)
+
+
+def inspect(backend: Backend, request: Request) -> Answer:
+    return ok(backend.execs.find(request.names["id"]).to_json())
+
+
+def resize(backend: Backend, request: Request) -> Answer:
+    backend.execs.resize(request.names["id"], request.number("h"), request.number("w"))
+    return done(200)
+
+
+ROUTES = (
+    Route("POST", "/containers/{id}/exec", create),
+    Route("POST", "/exec/{id}/start", start),
+    Route("GET", "/exec/{id}/json", inspect),
+    Route("POST", "/exec/{id}/resize", resize),
+)

@@ -1,0 +1,239 @@
+"""The embedded engine: images, containers and builds of one directory. It knows no HTTP.
+
+    store       everything on disk                images      names, archives, registries
+    isolator    how a container runs              containers  their life, networks, volumes
+    builder     a Dockerfile becomes an image     events      what happened
+
+Here the rooms are put together, and nothing else is done.
+"""
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit.engine.containers import clock
+from kit.engine.containers.commit import CommitOptions
+from kit.engine.containers.containers import Containers
+from kit.engine.containers.execs import Execs
+from kit.engine.containers.filters import Filters
+from kit.engine.containers.logs import LogQuery
+from kit.engine.containers.networks import Networks
+from kit.engine.containers.streams import STDERR, STDOUT, Frame
+from kit.engine.containers.volumes import Volumes
+from kit.engine.images.catalogue import Catalogue
+from kit.engine.images.progress import Message
+from kit.engine.store.files import write_whole
+from kit.engine.store.store import Store
+from kit.engine.system import about
+from kit.engine.system.events import Events, Subscription
+from kit.engine.system.isolation import PromisedIsolator
+from kit.engine.system.usage import usage
+from kit.errors import Invalid
+from kit.layer.headers import Readable
+from kit.oci.digest import ImageID
+
+if TYPE_CHECKING:
+    from kit.engine.build.builder import Builder
+    from kit.engine.images.trading import Trade
+
+Json = dict[str, Any]
+IDENTITY = "engine"
+"""The kind and key of the document that holds the engine's own ID."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the owner of the machine decides. ``isolator`` "" is the best that works."""
+
+    isolator: str = ""
+    mirror: str = ""
+    insecure: tuple[str, ...] = ()
+
+
+class Engine:
+    """An engine, started. One engine owns ``home``."""
+
+    def __init__(self, home: Path, settings: Settings = Settings()) -> None:
+        """
+        Raises:
+            Invalid: no isolator has that name.
+            StoreInUse: another engine has this home.
+        """
+        self.home, self.settings = home, settings
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._store = Store(home / "store")
+        self._events = Events()
+        self._isolator = PromisedIsolator(settings.isolator, self._write_state)
+        self._containers = Containers(self._store, self._isolator, root=home, emit=self._events.emit)
+        self.images = Catalogue(self._store, self._containers, self._make_trade, self._events.emit)
+        self._restoring = threading.Thread(target=self._containers.restore, name="restore", daemon=True)
+        self._restoring.start()
+        self._making = threading.Lock()
+
+    def _write_state(self, isolation: about.Isolation) -> None:
+        """``engine.json`` tells who is interested how containers run here."""
+        state = {"isolator": isolation.name, "why": isolation.why, "version": about.own_version()}
+        write_whole(self.home / "engine.json", json.dumps(state).encode(), sync=False)
+
+    def close(self) -> None:
+        """Stops every container and lets another engine have the home."""
+        self._restoring.join()
+        self._containers.close()
+        self._isolator.close()
+        self._store.close()
+
+    # the parts
+
+    @property
+    def containers(self) -> Containers:
+        """All containers, once those of the engine before this one are put in order."""
+        self._restoring.join()
+        return self._containers
+
+    @property
+    def execs(self) -> Execs:
+        return self.containers.execs
+
+    @property
+    def networks(self) -> Networks:
+        return self.containers.networks
+
+    @property
+    def volumes(self) -> Volumes:
+        return self.containers.volumes
+
+    @cached_property
+    def _trade(self) -> "Trade":
+        from kit.engine.images.trading import Trade
+        from kit.engine.registry.transfer import Settings as Registries
+
+        return Trade(self._store, Registries(self.settings.mirror, self.settings.insecure))
+
+    def _make_trade(self) -> "Trade":
+        with self._making:
+            return self._trade
+
+    @cached_property
+    def _builder(self) -> "Builder":
+        from kit.engine.build.builder import Builder
+
+        return Builder(
+            self._store, self._isolator, root=self.home / "build", pull=self.images.pull, emit=self._events.emit
+        )
+
+    @property
+    def builder(self) -> "Builder":
+        with self._making:
+            return self._builder
+
+    # what needs more than one part, or values of theirs
+
+    def filters(self, text: str) -> Filters:
+        """What a list is filtered by.
+
+        Raises:
+            Invalid
+        """
+        return Filters.parse(text)
+
+    def logs(
+        self,
+        name: str,
+        *,
+        stdout: bool,
+        stderr: bool,
+        since: str = "",
+        until: str = "",
+        tail: str = "all",
+        timestamps: bool = False,
+        follow: bool = False,
+    ) -> Iterator[Frame]:
+        """What a container wrote, a line at a time.
+
+        Raises:
+            NoSuchContainer, Invalid
+        """
+        query = LogQuery(
+            stdout=stdout,
+            stderr=stderr,
+            since=clock.parse_moment(since),
+            until=clock.parse_moment(until),
+            tail=int(tail) if tail.isdecimal() else None,
+            follow=follow,
+        )
+        return (
+            Frame(
+                STDOUT if line.stream == "stdout" else STDERR,
+                (clock.as_text(line.time, fixed=True).encode() + b" " if timestamps else b"") + line.data,
+            )
+            for line in self.containers.logs(name, query)
+        )
+
+    def commit(
+        self,
+        name: str,
+        words: Mapping[str, str],
+        changes: Iterable[str] = (),
+        *,
+        pause: bool = True,
+        config: Mapping[str, Any] = {},
+    ) -> ImageID:
+        """A new image of a container. ``words``: name, comment, author.
+
+        Raises:
+            NoSuchContainer, Invalid, Conflict
+        """
+        options = CommitOptions(**words, changes=tuple(changes), pause=pause, config=config)
+        return self.containers.commit(name, options)
+
+    def build(self, context: Readable, options: Mapping[str, Any]) -> tuple[Iterator[Message], Callable[[], None]]:
+        """A build's progress, and what ends it early. ``options``: names and values of ``BuildOptions``.
+
+        Raises:
+            Invalid: while it runs, before its first message, when the Dockerfile can't be read.
+        """
+        from kit.engine.build.options import BuildOptions
+
+        self._restoring.join()
+        known = {field.name for field in fields(BuildOptions)}
+        if unknown := set(options) - known:
+            raise Invalid(f"a build has no option {min(unknown)!r}")
+        progress = self.builder.build(context, BuildOptions(**options))
+        return progress, getattr(progress, "cancel", lambda: None)
+
+    def prune_builds(self, wanted: Filters, *, everything: bool = False, keep: int = 0) -> Json:
+        """Empties the build cache."""
+        return self.builder.prune()
+
+    def version(self) -> Json:
+        return about.version(self._isolator.isolation)
+
+    def info(self) -> Json:
+        identity = self._store.documents.find(IDENTITY, IDENTITY)
+        if identity is None:
+            identity = {"id": secrets.token_hex(16)}
+            self._store.documents.put(IDENTITY, IDENTITY, identity)
+        return about.info(
+            self._store,
+            self._isolator.isolation,
+            key=identity["id"],
+            containers=self.containers.list(Filters(), everything=True),
+            insecure=self.settings.insecure,
+            mirror=self.settings.mirror,
+        )
+
+    def usage(self) -> Json:
+        return usage(self._store, self.containers, self.images.list(Filters()), [])
+
+    def events(self, *, since: str = "", until: str = "", filters: str = "") -> Subscription:
+        """
+        Raises:
+            Invalid
+        """
+        begin, end = clock.parse_moment(since), clock.parse_moment(until)
+        return self._events.subscribe(since=begin, until=end, wanted=Filters.parse(filters))
