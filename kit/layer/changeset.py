@@ -215,7 +215,7 @@ def changes(before: Tree, changeset: Changeset) -> list[Change]:
     after = apply(before, changeset)
     letters: dict[str, Letter] = {}
     gone = before.keys() - after.keys()
-    letters |= {path: Letter.DELETED for path in gone if parent_of(path) not in gone}
+    letters |= {path: Letter.DELETED for path in gone if not any(parent in gone for parent in parents_of(path))}
     for path in changeset.entries:
         if path and path not in before:
             letters[path] = Letter.ADDED

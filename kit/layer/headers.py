@@ -19,6 +19,8 @@ from kit.errors import Invalid
 BLOCK = 512
 LONGEST_RECORD = 1 << 20
 """Bytes that names and PAX records of one member may take: Go's archive/tar, so dockerd, refuses more."""
+LARGEST_ID = 2**32 - 2
+"""One more would be "no change" to chown(2)."""
 FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s32s32s8s8s155s12s")
 REGULAR = (b"0", b"\0", b"7")
 XATTR = "SCHILY.xattr."
@@ -120,9 +122,9 @@ def _next_block(source: Readable) -> bytes | None:
         block += read_exactly(source, BLOCK - len(block))
     if block.count(0) == BLOCK:
         return None
-    expected = _number(block[148:156], "checksum")
+    expected = block[148:156].strip(b" \0")
     unsigned = sum(block) - sum(block[148:156]) + 8 * 32
-    if unsigned != expected and _signed_sum(block) != expected:
+    if expected.lstrip(b"0") not in (b"%o" % unsigned, b"%o" % _signed_sum(block)):
         raise BadTar("a header's checksum is wrong: this is no tar, or it is damaged")
     return block
 
@@ -189,8 +191,12 @@ def _header(block: bytes, extra: _Extra, source: Readable) -> Header:
     )
     if kind in (b"3", b"4"):
         header.device = (_number(major, "device number"), _number(minor, "device number"))
+        if not (0 <= header.device[0] < 1 << 12 and 0 <= header.device[1] < 1 << 20):
+            raise BadTar(f"{header.name!r} has device number {header.device}, which Linux does not know")
     if min(header.size, header.uid, header.gid) < 0 or b"\0" in name + target:
         raise BadTar(f"{header.name!r} has a negative number or a NUL in its header")
+    if max(header.uid, header.gid) > LARGEST_ID:
+        raise BadTar(f"{header.name!r} has an owner {max(header.uid, header.gid)}: Linux knows {LARGEST_ID} at most")
     if kind in REGULAR and name.endswith(b"/"):
         header.type = b"5"  # the tars of Unix version 7 had no type for directories
     header.stored = header.size

@@ -202,8 +202,8 @@ def members(tar: Readable, limits: Limits = Limits(), *, follow: bool = True) ->
     """The entries of an archive, in its order; whiteouts as the plain files that they are.
 
     Symlinks of the archive are followed for the paths below them, unless ``follow`` is false: who unpacks onto
-    a disk that has symlinks of its own must follow all of them there, inside the root. A hard link has the facts of the file it
-    names when that file came before; otherwise its digest is None. Times are whole seconds.
+    a disk that has symlinks of its own must follow all of them there, inside the root. A hard link has the facts
+    of the file it names when that file came before; otherwise its digest is None. Times are whole seconds.
 
     Raises:
         BadTar, UnsafePath: at the entry that is wrong; the entries before it have been given.

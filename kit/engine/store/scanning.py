@@ -145,6 +145,9 @@ def _as_in_base(tree: dict[str, Entry], base: Tree, ignored: Set[str], placehold
     tree.update({path: base[path] for path in below})
     if "" in base:
         tree[""] = base[""]
+    for path in all_parents(base) - base.keys():  # made by us: no layer lists them
+        if path in tree and replace(tree[path], mtime=0.0) == Entry(Kind.DIRECTORY):
+            del tree[path]
     made = placeholders - base.keys()
     for path in sorted(all_parents(made), key=len, reverse=True):
         if path not in base and not any(parent_of(other) == path for other in tree):

@@ -13,9 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kit.engine.store.owners import plain_mode
+from kit.errors import Invalid
 from kit.layer.changeset import all_parents
 from kit.layer.tree import Entry, Kind, Tree
 from kit.oci.digest import Digest
+
+LATEST = 2**63 - 1
+"""The last nanosecond that a kernel can be told."""
 
 
 def write_tree(tree: Tree, root: Path, source: Callable[[Digest], Path], *, real_owners: bool) -> None:
@@ -93,11 +97,21 @@ def set_facts(path: str | int, entry: Entry, real_owners: bool) -> None:
     if real_owners:
         os.chown(path, entry.uid, entry.gid, follow_symlinks=follow)
         for name, value in entry.xattrs:
-            os.setxattr(path, name, value, follow_symlinks=follow)
+            _set_attribute(path, name, value, follow)
     if not link:
         _chmod(path, entry.mode if real_owners else plain_mode(entry))
     when = int(entry.mtime // 1) * 10**9
+    when = when if abs(when) <= LATEST else 0  # as in dockerd
     os.utime(path, ns=(when, when), follow_symlinks=follow)
+
+
+def _set_attribute(path: str | int, name: str, value: bytes, follow: bool) -> None:
+    try:
+        os.setxattr(path, name, value, follow_symlinks=follow)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise Invalid(f"the layer has a {name} that no kernel knows: {value.hex()}") from error
 
 
 def _chmod(path: str | int, mode: int) -> None:
