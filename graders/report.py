@@ -40,7 +40,7 @@ class Row:
     exercise: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """All criteria of a rubric, in the order of the task."""
 
@@ -98,6 +98,8 @@ class Report:
         from graders.render import as_text
 
         return as_text(self)
+
+    __repr__ = __str__
 
 
 def _row(data: Mapping[str, Any]) -> Row:
