@@ -13,8 +13,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import cast
 
+from kit.dockerfile.ignore import Matcher, parse_ignore
 from kit.engine.build.files import PooledFiles, with_parents
-from kit.engine.build.patterns import IgnorePatterns, parse_ignore_file
 from kit.engine.build.pool import Pool
 from kit.engine.store.compression import BadCompression, unpacked
 from kit.errors import Invalid
@@ -67,18 +67,19 @@ class Context:
         Raises:
             Invalid: a line there is no pattern.
         """
-        rules = self.read(f"{dockerfile}.dockerignore")
-        rules = self.read(".dockerignore") if rules is None else rules
-        patterns = IgnorePatterns(parse_ignore_file(rules or b""))
-        return PooledFiles(_kept(self.tree, patterns) if patterns else self.tree, self.pool)
+        for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
+            rules = self.read(name)
+            if rules is not None:
+                return PooledFiles(_kept(self.tree, parse_ignore(rules, name)), self.pool)
+        return PooledFiles(self.tree, self.pool)
 
     def close(self) -> None:
         self.pool.close()
 
 
-def _kept(tree: Tree, patterns: IgnorePatterns) -> Tree:
-    """What no pattern covers, and the directories above an exception."""
-    kept = {path for path in tree if not patterns.covers(path)}
+def _kept(tree: Tree, matcher: Matcher) -> Tree:
+    """What no pattern keeps out, and the directories above an exception."""
+    kept = {path for path in tree if not matcher.excludes(path)}
     kept |= {parent for path in kept for parent in parents_of(path)}
     left = {path: entry for path, entry in tree.items() if path in kept}
     for path, entry in left.items():

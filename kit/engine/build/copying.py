@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from kit.dockerfile.ignore import Matcher, parse_patterns
 from kit.engine.build.draft import Contents, Draft
 from kit.engine.build.files import Files, Opener, below, find_real
 from kit.engine.build.modes import Change
-from kit.engine.build.patterns import IgnorePatterns, glob, has_wildcard
+from kit.engine.build.patterns import glob, has_wildcard
 from kit.errors import NotFound
 from kit.layer.changeset import parent_of, parents_of
 from kit.layer.tree import Entry, Kind
@@ -103,22 +104,22 @@ class Selection:
         """
         if self.parents:
             return [self._with_parents(files, source)]
-        excluded = IgnorePatterns(self.exclude)
+        excluded = parse_patterns(self.exclude)
         chosen = []
         for path in _matches(files, source):
             found = self._chosen(files, path, excluded)
-            if found.entry.kind is Kind.DIRECTORY or not excluded.covers(found.name):
+            if found.entry.kind is Kind.DIRECTORY or not excluded.excludes(found.name):
                 chosen.append(found)
         return chosen
 
-    def _chosen(self, files: Files, path: str, excluded: IgnorePatterns) -> Chosen:
+    def _chosen(self, files: Files, path: str, excluded: Matcher) -> Chosen:
         real = find_real(files.tree.get, path)
         entry = files.tree.get(real) if real else files.tree.get("") or Entry(Kind.DIRECTORY)
         if entry is None:
             raise SourceNotFound(path, self.instruction)
         inner: tuple[tuple[str, Entry], ...] = ()
         if entry.kind is Kind.DIRECTORY:
-            inner = tuple(_with_those_above(files, real, lambda rest: not excluded.covers(rest)))
+            inner = tuple(_with_those_above(files, real, lambda rest: not excluded.excludes(rest)))
         return Chosen(posixpath.basename(path.rstrip("/")), real, entry, inner)
 
     def _with_parents(self, files: Files, source: str) -> Chosen:
@@ -127,8 +128,12 @@ class Selection:
         pivot, pattern = (pivot, pattern) if found else ("", source)
         pattern = posixpath.normpath("/" + pattern).lstrip("/")
         root = find_real(files.tree.get, pivot)
-        included, excluded = IgnorePatterns([pattern] if pattern else ["**"]), IgnorePatterns(self.exclude)
-        wanted = [*_with_those_above(files, root, lambda rest: included.covers(rest) and not excluded.covers(rest))]
+        included, excluded = parse_patterns([pattern or "**"]), parse_patterns(self.exclude)
+
+        def is_wanted(rest: str) -> bool:
+            return included.excludes(rest) and not excluded.excludes(rest)
+
+        wanted = [*_with_those_above(files, root, is_wanted)]
         if not wanted and not has_wildcard(source):
             raise SourceNotFound(posixpath.join(pivot, pattern), self.instruction)
         return Chosen("", root, Entry(Kind.DIRECTORY), tuple(wanted))

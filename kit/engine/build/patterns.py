@@ -1,21 +1,14 @@
-"""Path patterns as Go reads them: ``COPY *.txt``, ``.dockerignore``, ``--exclude``.
+"""COPY's wildcards, as Go's ``filepath.Match`` has them: ``*`` and ``?`` stop at a slash, ``[a-z]`` is one character.
 
-Two grammars, one automaton. COPY's wildcards are Go's ``filepath.Match``: ``*`` and ``?`` stop at a slash,
-``[a-z]`` is one character. Ignore patterns also know ``**`` for any number of directories, ``!`` for an
-exception, and cover everything below what they match; the last pattern that matches decides.
+(``.dockerignore`` and ``--exclude`` have a grammar of their own: ``kit.dockerfile.ignore``.)
 
-Source: Go, path/filepath "Match"; moby/patternmatcher; Dockerfile reference, ".dockerignore file".
+Source: Go, path/filepath "Match"; Dockerfile reference, "COPY", "Pattern matching".
 """
 
-import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from kit.dockerfile.globs import Automaton, Item
-from kit.errors import Invalid
-from kit.layer.changeset import parent_of
-
-_MAGIC = frozenset("*?[\\")
 
 
 def has_wildcard(text: str) -> bool:
@@ -31,70 +24,19 @@ def has_wildcard(text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def glob(pattern: str) -> Callable[[str], bool]:
-    """Go's ``filepath.Match``. A malformed pattern matches nothing, as COPY has it."""
+    """The test whether the whole of a path matches. A malformed pattern matches nothing, as COPY has it."""
     try:
-        return Automaton(_items(pattern, stars=False)).matches
+        return Automaton(_items(pattern)).matches
     except ValueError:
-        return lambda text: False
-
-
-class IgnorePatterns:
-    """Patterns in order. ``covers`` remembers what it found for directories: ask for paths in one tree."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        """Raises:
-        Invalid: a line is no pattern.
-        """
-        self._rules = [_rule(line) for line in lines]
-        self._known: dict[str, tuple[bool, ...]] = {"": (False,) * len(self._rules)}
-
-    def __bool__(self) -> bool:
-        return bool(self._rules)
-
-    def covers(self, path: str) -> bool:
-        """Whether the last rule that matches ``path``, or a directory above it, is no exception."""
-        covered = False
-        for (_, exception), hit in zip(self._rules, self._hits(path), strict=True):
-            if hit:
-                covered = not exception
-        return covered
-
-    def _hits(self, path: str) -> tuple[bool, ...]:
-        known = self._known.get(path)
-        if known is None:
-            above = self._hits(parent_of(path))
-            known = tuple(hit or matches(path) for hit, (matches, _) in zip(above, self._rules, strict=True))
-            self._known[path] = known
-        return known
-
-
-def parse_ignore_file(data: bytes) -> list[str]:
-    """The patterns of a ``.dockerignore``: no comments, no empty lines, each cleaned."""
-    lines = data.decode("utf-8-sig", errors="surrogateescape").splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-
-
-def _rule(line: str) -> tuple[Callable[[str], bool], bool]:
-    exception = line.startswith("!")
-    pattern = posixpath.normpath(line.removeprefix("!").strip()).lstrip("/")
-    if not _MAGIC & set(pattern):
-        return pattern.__eq__, exception
-    try:
-        return Automaton(_items(pattern, stars=True)).matches, exception
-    except ValueError as error:
-        raise Invalid(f"error from the pattern {line!r}: syntax error in pattern") from error
+        return lambda path: False
 
 
 def _not_slash(char: str) -> bool:
     return char != "/"
 
 
-def _anything(char: str) -> bool:
-    return True
-
-
-def _items(pattern: str, *, stars: bool) -> Iterator[Item]:
-    """The places of ``pattern``; ``stars``: ``**`` crosses slashes.
+def _items(pattern: str) -> Iterator[Item]:
+    """The places of ``pattern``.
 
     Raises:
         ValueError: it ends in the middle of an escape or of a class.
@@ -103,10 +45,7 @@ def _items(pattern: str, *, stars: bool) -> Iterator[Item]:
     while place < len(pattern):
         char = pattern[place]
         place += 1
-        if char == "*" and stars and pattern.startswith("*", place):
-            place += 1 + pattern.startswith("/", place + 1)
-            yield from _double_star(at_end=place >= len(pattern))
-        elif char == "*":
+        if char == "*":
             yield Item(_not_slash, many=True)
         elif char == "?":
             yield Item(_not_slash)
@@ -120,15 +59,6 @@ def _items(pattern: str, *, stars: bool) -> Iterator[Item]:
             place += 1
         else:
             yield Item(char)
-
-
-def _double_star(*, at_end: bool) -> Iterator[Item]:
-    """Anything at all; before more of the pattern: nothing, or whole directories."""
-    if at_end:
-        yield Item(_anything, many=True)
-    else:
-        yield Item(_anything, many=True, optional=True)
-        yield Item("/")
 
 
 def _class(pattern: str, place: int) -> tuple[Callable[[str], bool], int]:

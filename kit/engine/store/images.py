@@ -137,6 +137,10 @@ class Images:
                 self._blobs.delete(digest)
             return self.release(diff_ids)
 
+    def uses(self, diff_id: DiffID) -> bool:
+        """Whether some image has this layer."""
+        return bool(self._database.rows("SELECT 1 FROM image_layers WHERE diff_id = ? LIMIT 1", diff_id))
+
     def release(self, diff_ids: Iterable[DiffID]) -> list[DiffID]:
         """Deletes those layers that nothing needs any more, and says which. ``diff_ids`` are bottom first."""
         with self._lock:

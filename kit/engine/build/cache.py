@@ -1,0 +1,152 @@
+"""The build cache: what a step's result depends on, and the layer that it gave.
+
+A key is made of named parts, all of them content: the files below, the resolved instruction, the digests of
+what it reads. So a key that is found is a result that may be used, whoever made it and however long ago, and a
+key that is not found can be explained part by part. Only a step that ended well is ever remembered.
+
+Source: Docker Engine API, "BuildCache", "BuildPrune"; buildkit, docs/build-repro.md.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kit.engine.store.store import Store
+from kit.oci.digest import DiffID, Digest, digest_of, hex_of
+
+KIND, LAST = "build-cache", "build-last"
+
+
+@dataclass(frozen=True)
+class Key:
+    """Everything that a step's result depends on, by name."""
+
+    parts: Mapping[str, str]
+
+    @property
+    def digest(self) -> Digest:
+        return digest_of(json.dumps(self.parts, sort_keys=True).encode())
+
+    def differences(self, earlier: "Key") -> tuple[str, ...]:
+        """The names of the parts that are not the same."""
+        names = {*self.parts, *earlier.parts}
+        return tuple(sorted(name for name in names if self.parts.get(name) != earlier.parts.get(name)))
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a step gave: its layer, made at ``created`` (RFC 3339)."""
+
+    diff_id: DiffID
+    created: str
+
+
+class Cache:
+    """The records of a store. Many builds may use it at once."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+        self._store, self._clock = store, clock
+        self._guard = threading.Lock()
+        self._busy: dict[Digest, list[Any]] = {}
+        store.protect(self.layers)
+
+    def layers(self) -> list[DiffID]:
+        """The layers that some record names."""
+        return [document["diff_id"] for document in self._store.documents.all(KIND).values()]
+
+    def find(self, key: Key) -> Record | None:
+        """The result under ``key``, if its layer is still here."""
+        document = self._store.documents.find(KIND, key.digest)
+        if document is None or self._store.layers.find(document["diff_id"]) is None:
+            return None
+        document |= {"used": self._clock(), "count": document["count"] + 1}
+        self._store.documents.put(KIND, key.digest, document)
+        return Record(document["diff_id"], document["created"])
+
+    def remember(self, key: Key, record: Record, title: str) -> None:
+        """Keeps the result of a step that ended well. ``title`` is for people."""
+        now = self._clock()
+        document = {"diff_id": record.diff_id, "created": record.created, "title": title}
+        self._store.documents.put(KIND, key.digest, {**document, "made": now, "used": now, "count": 0})
+        self._store.layers.claim([record.diff_id])
+
+    @contextmanager
+    def alone(self, key: Key, check: Callable[[], None]) -> Iterator[None]:
+        """One build at a time has ``key``: the second finds what the first has made. ``check`` may end the wait."""
+        with self._guard:
+            entry = self._busy.setdefault(key.digest, [threading.Lock(), 0])
+            entry[1] += 1
+        try:
+            while not entry[0].acquire(timeout=0.1):
+                check()
+            try:
+                yield
+            finally:
+                entry[0].release()
+        finally:
+            with self._guard:
+                entry[1] -= 1
+                if not entry[1]:
+                    del self._busy[key.digest]
+
+    def compare(self, place: str, key: Key) -> tuple[str, ...] | None:
+        """What differs from the key that this ``place`` (name of the image, number of the step) had last time.
+
+        None, if there was no last time. ``key`` is the last one from now on.
+        """
+        earlier = self._store.documents.find(LAST, place)
+        self._store.documents.put(LAST, place, dict(key.parts))
+        return None if earlier is None else key.differences(Key(earlier))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Docker's ``BuildCache`` rows, the one used last first."""
+        documents = self._store.documents.all(KIND).items()
+        rows = [self._row(key, document) for key, document in documents]
+        return sorted(rows, key=lambda row: str(row["LastUsedAt"]), reverse=True)
+
+    def _row(self, key: str, document: Mapping[str, Any]) -> dict[str, Any]:
+        layer = self._store.layers.find(document["diff_id"])
+        return {
+            "ID": hex_of(Digest(key))[:25],
+            "Parent": "",
+            "Type": "regular",
+            "Description": document["title"],
+            "InUse": False,
+            "Shared": layer is not None and self._store.images.uses(layer.diff_id),
+            "Size": layer.size if layer else 0,
+            "CreatedAt": _moment(document["made"]),
+            "LastUsedAt": _moment(document["used"]),
+            "UsageCount": document["count"],
+        }
+
+    def prune(self, *, older_than: float = 0.0, keep: int = 0) -> tuple[list[str], int]:
+        """Forgets records, oldest first; the IDs that went, and the bytes that were freed.
+
+        Those stay that were used within ``older_than`` seconds, and the newest ones up to ``keep`` bytes.
+        """
+        documents = sorted(self._store.documents.all(KIND).items(), key=lambda item: float(item[1]["used"]))
+        left = sum(self._size(document["diff_id"]) for _, document in documents)
+        doomed = []
+        for key, document in documents:
+            if left <= keep and keep:
+                break
+            if self._clock() - document["used"] >= older_than:
+                left -= self._size(document["diff_id"])
+                doomed.append((key, document["diff_id"]))
+                self._store.documents.delete(KIND, key)
+        sizes = {diff_id: self._size(diff_id) for _, diff_id in doomed}
+        freed = sum(sizes[diff_id] for diff_id in self._store.images.release(list(sizes)))
+        return [hex_of(Digest(key))[:25] for key, _ in doomed], freed
+
+    def _size(self, diff_id: DiffID) -> int:
+        layer = self._store.layers.find(diff_id)
+        return layer.size if layer else 0
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
