@@ -42,7 +42,7 @@ class Text:
             raise self.error(Wrong(f"the Dockerfile is larger than {LARGEST_FILE} bytes"), None)
         if not raw:
             raise self.error(Wrong("the Dockerfile cannot be empty"), None)
-        self.lines = re.findall(r"[^\n]*\n|[^\n]+", self.text)
+        self.lines: list[str] = re.findall(r"[^\n]*\n|[^\n]+", self.text)
         for number, line in enumerate(self.lines, 1):
             size = len(line.encode()) + (0 if line.endswith("\n") else 1)
             if size > LONGEST_LINE:
@@ -148,7 +148,7 @@ class Reader:
         return replace(line, heredocs=tuple(found), at=replace(line.at, end_line=self.at))
 
     def _heredoc(self, heredoc: Heredoc) -> str | None:
-        content = []
+        content: list[str] = []
         while (raw := self.next()) is not None:
             end = raw.rstrip("\r\n")
             if (end.lstrip("\t") if heredoc.chomp else end) == heredoc.name:

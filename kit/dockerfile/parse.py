@@ -194,7 +194,9 @@ def _from(node: Node) -> say.From:
         _, as_word, written = words
         stage = written.lower()
         if not _STAGE_NAME.fullmatch(stage):
-            reason = f"invalid name for build stage: {quote(written)}, name can't start with a number or contain symbols"
+            reason = (
+                f"invalid name for build stage: {quote(written)}, name can't start with a number or contain symbols"
+            )
             raise Wrong(reason, written)
     elif len(words) != 1:
         raise Wrong("FROM requires either one or three arguments", node.rest)

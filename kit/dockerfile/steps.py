@@ -11,6 +11,7 @@ Made by ``kit.dockerfile.plan.plan(dockerfile, options, resolve)``, where ``dock
 Source: Dockerfile reference; the texts of ``created_by`` are those that BuildKit writes into the history.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -195,16 +196,24 @@ class CopyStep(Step):
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One stage, ready to be built: take ``parent``, do ``steps``; ``start`` is the state before the first."""
+    """One stage, ready to be built: take ``parent``, do ``steps``.
+
+    ``start`` is the state before the first step, ``end`` what the image of the stage gets: with ``labels``, which
+    the client wants on the target and which no history tells of.
+    """
 
     stage: Stage
     parent: Source
     start: State
     steps: tuple[Step, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def end(self) -> State:
-        return self.steps[-1].after if self.steps else self.start
+        state = self.steps[-1].after if self.steps else self.start
+        if not self.labels:
+            return state
+        return state.with_run(replace(state.run, labels={**state.run.labels, **self.labels}))
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def parse_pairs(keyword: str, rest: str, escape: str) -> tuple[Pair, ...]:
                 f"Syntax error - can't find = in {quote(word)}. Must be of the form: name=value",
                 word,
             )
-    return tuple(Pair(*word.split("=", 1)) for word in words)
+    return tuple(Pair(key, value) for key, _, value in (word.partition("=") for word in words))
 
 
 def parse_json(rest: str) -> tuple[str, ...] | None:
@@ -164,7 +164,7 @@ class Flags:
         kind = self.kinds[name]
         if name in self.values and kind is not list:
             raise Wrong(f"duplicate flag specified: {option}", option)
-        if not equals and kind is not bool or equals and kind is bool and not value:
+        if (not equals and kind is not bool) or (equals and kind is bool and not value):
             raise Wrong(f"missing a value on flag: {option}", option)
         if kind is bool:
             value = value.lower() or "true"
