@@ -278,7 +278,7 @@ class Walk:
         kind = cast(Literal["bind", "cache", "tmpfs", "secret", "ssh"], options.type)
         mount = Mount(
             kind,
-            target=self._inside(options.target) if options.target else "",
+            target=self._inside(options.target) if options.target or kind not in ("secret", "ssh") else "",
             source=clean("/" + options.source),
             id=options.id,
             readonly=kind not in ("cache", "tmpfs") if options.readonly is None else options.readonly,
@@ -296,8 +296,8 @@ class Walk:
             return replace(mount, target=mount.target or default, source=id_, id=id_)
         if kind == "ssh":
             return replace(mount, id=options.id or "default")
-        if mount.target in ("", "/"):
-            raise Wrong(f"invalid mount target {quote(options.target or '/')}", "--mount")
+        if mount.target == "/":
+            raise Wrong(f"invalid mount target {quote(mount.target)}", "--mount")
         id_ = options.id or (clean(options.target) if kind == "cache" else "")
         return replace(mount, id=id_, from_=self._mounted_from(options))
 
