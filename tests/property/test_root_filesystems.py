@@ -1,4 +1,4 @@
-"""A tree on the disk and back: ``create`` then ``scan`` tells what went in, with real owners and with recorded ones."""
+"""A tree on the disk and back: ``scan`` tells what ``create`` put there, with real owners and with recorded ones."""
 
 import io
 import os
