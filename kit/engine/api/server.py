@@ -134,7 +134,6 @@ class Exchange(httputil.HTTPMessageDelegate):
 
     def _work(self, request: Request) -> None:
         found = answer(self._server.backend, request)
-        self._body.discard()
         try:
             self._give(found)
         except ConnectionError:
@@ -158,7 +157,7 @@ class Exchange(httputil.HTTPMessageDelegate):
                 head = streams.head(upgrade=found.upgrade, extra=HEADERS.items())
                 with contextlib.suppress(OSError):
                     connection.sendall(head)
-                streams.serve(connection, found.session, stdin=found.stdin, early=early)
+                streams.serve(connection, found.session, stdin=found.stdin, framed=found.framed, early=early)
 
     def _pour(self, found: Stream) -> None:
         """Sends every piece as it comes; what breaks in the middle breaks the connection."""
@@ -207,16 +206,21 @@ class Exchange(httputil.HTTPMessageDelegate):
 
     async def _end(self) -> None:
         """The answer is whole. It ends only after the request has: a client that still sends must not be cut off."""
-        await self._body.ended.wait()
+        await self._rest_of_request()
         if not self._out.gone:
             self._connection.finish()
+
+    async def _rest_of_request(self) -> None:
+        """Nobody reads it any more, but it must have come."""
+        self._body.discard()
+        await self._body.ended.wait()
 
     async def _abort(self) -> None:
         self._connection.close()
 
     async def _detached(self) -> tuple[socket.socket, bytes]:
         """The bare connection, and what the client sent behind its request."""
-        await self._body.ended.wait()
+        await self._rest_of_request()
         if self._out.gone:
             raise ClientGone("the client has left")
         stream = self._connection.detach()

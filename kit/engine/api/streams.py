@@ -66,10 +66,12 @@ def head(*, upgrade: bool, extra: Iterable[tuple[str, str]] = ()) -> bytes:
     return (_UPGRADED if upgrade else _PLAIN).format(extra=lines).encode()
 
 
-def serve(connection: socket.socket, session: Session, *, stdin: bool, early: bytes = b"") -> None:
+def serve(
+    connection: socket.socket, session: Session, *, stdin: bool, framed: bool | None = None, early: bytes = b""
+) -> None:
     """Carries a hijacked connection until the process ends or the client goes, then closes both.
 
-    Blocks: call it in a thread of its own. ``early`` is input that came with the request. The client's end of
+    Blocks: call it in a thread of its own. Output is ``framed`` unless it comes from a terminal, or as said. ``early`` is input that came with the request. The client's end of
     input is told to the session; a client that has closed the whole connection is let go.
     """
     connection.setblocking(True)
@@ -77,7 +79,8 @@ def serve(connection: socket.socket, session: Session, *, stdin: bool, early: by
     reader = threading.Thread(target=_carry_input, args=(connection, session, stdin, early, done), daemon=True)
     reader.start()
     try:
-        for data in encoded(session.frames(), terminal=session.terminal):
+        terminal = session.terminal if framed is None else not framed
+        for data in encoded(session.frames(), terminal=terminal):
             connection.sendall(data)
     except OSError:
         pass  # the client is gone

@@ -136,11 +136,12 @@ class Stream:
 
 @dataclass(frozen=True)
 class Hijack:
-    """HTTP ends here: the connection belongs to the session."""
+    """HTTP ends here: the connection belongs to the session. ``framed`` None: unless it is a terminal's."""
 
     session: Session
     stdin: bool
     upgrade: bool
+    framed: bool | None = None
 
 
 Answer = Reply | Stream | Hijack

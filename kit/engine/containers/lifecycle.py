@@ -272,13 +272,14 @@ class Lifecycle:
     def waiter(container: Container, condition: str = "") -> Callable[[], int]:
         """What waits until it doesn't run ("not-running"), has ended once more ("next-exit") or is "removed".
 
-        It returns the exit code. "next-exit" counts from now, not from when the waiting begins.
+        It returns the exit code. "next-exit" counts from now, not from when the waiting begins. As in Docker, an
+        end that the restart policy follows up is "not-running", too.
         """
         exits = container.exits
         done = {
             "next-exit": lambda: container.exits > exits or container.removed,
             "removed": lambda: container.removed,
-        }.get(condition, lambda: not container.up)
+        }.get(condition, lambda: container.exits > exits or not container.up)
 
         def wait() -> int:
             with container.changed:

@@ -6,17 +6,21 @@ from kit.engine.api.wire import Answer, Hijack, Request, done, ok
 
 
 def create(backend: Backend, request: Request) -> Answer:
-    return ok({"Id": backend.execs.create(request.names["id"], request.json()).id}, 201)
+    body = request.json()
+    if "detachKeys" in body:  # Go reads keys in any case, and the SDK relies on it for this one
+        body["DetachKeys"] = body.pop("detachKeys")
+    return ok({"Id": backend.execs.create(request.names["id"], body).id}, 201)
 
 
 def start(backend: Backend, request: Request) -> Answer:
+    """Whether there is a terminal was said at ``create``; ``Tty`` here only says whether output is framed."""
     body = request.json()
     wanted = backend.execs.find(request.names["id"])
-    session = backend.execs.start(wanted.id, terminal=body.get("Tty"))
+    session = backend.execs.start(wanted.id)
     if body.get("Detach"):
         session.close()
         return done(200)
-    return Hijack(session, stdin=wanted.stdin, upgrade=request.upgrades)
+    return Hijack(session, stdin=wanted.stdin, upgrade=request.upgrades, framed=not body.get("Tty"))
 
 
 def inspect(backend: Backend, request: Request) -> Answer:
