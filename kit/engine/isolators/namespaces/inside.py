@@ -59,8 +59,11 @@ def bound(limits: Mapping[str, Sequence[int]]) -> None:
             raise StartFailed(f"error setting rlimit type {number}: operation not permitted", code=128) from error
 
 
-def become(process: Process, install_filter: Callable[[], None]) -> None:
-    """Gives up every right that the process shall not have. ``install_filter`` runs while it still may."""
+def become(process: Process, install_filter: Callable[[], None], *, alone: bool = False) -> None:
+    """Gives up every right that the process shall not have. ``install_filter`` runs while it still may.
+
+    ``alone``: the kernel knows no user but root here; who the process is, its supervisor knows.
+    """
     _forget_signals()
     os.umask(0o022)
     linux.new_session_keyring()
@@ -68,10 +71,11 @@ def become(process: Process, install_filter: Callable[[], None]) -> None:
     _drop_capabilities(keep)
     install_filter()
     reached = _reached(process.cwd)
-    os.setgroups(list(process.groups))
-    os.setresgid(process.gid, process.gid, process.gid)
-    os.setresuid(process.uid, process.uid, process.uid)
-    linux.set_capabilities(sum(1 << number for number in keep) if process.uid == 0 else 0)
+    if not alone:
+        os.setgroups(list(process.groups))
+        os.setresgid(process.gid, process.gid, process.gid)
+        os.setresuid(process.uid, process.uid, process.uid)
+    linux.set_capabilities(sum(1 << number for number in keep) if alone or process.uid == 0 else 0)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     if not reached:
         _change_directory(process.cwd)

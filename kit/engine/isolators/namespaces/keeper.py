@@ -50,6 +50,8 @@ class _Keeper:
     sandbox: Sandbox
     group: cgroups.Group
     listeners: socket.socket | None
+    alone: bool
+    """Whether the container has a user namespace, in which there is no user but root."""
     children: dict[int, _Child] = field(default_factory=dict)
     first: int = -1
 
@@ -115,7 +117,8 @@ class _Keeper:
         socket.sethostname(self.sandbox.hostname)
         if self.sandbox.network == "none":
             _loopback_up()
-        steps = mounts.plan(self.sandbox, terminal=os.ttyname(0) if process.tty else "")
+        terminal = os.ttyname(0) if process.tty else ""
+        steps = mounts.plan(self.sandbox, terminal=terminal, alone=self.alone)
         _enter(self.sandbox, steps)
         _make_directory(process.cwd)
         self._run(process)
@@ -130,7 +133,7 @@ class _Keeper:
     def _run(self, process: Process) -> NoReturn:
         cgroups.bound_by_limits(self.group, pids=self.sandbox.pids, memory=self.sandbox.memory)
         inside.bound(self.sandbox.ulimits)
-        inside.become(process, self._install_filter)
+        inside.become(process, self._install_filter, alone=self.alone)
         inside.run(process)
 
     def _install_filter(self) -> None:
@@ -240,12 +243,14 @@ def _start_network(address: str, others: list[socket.socket]) -> socket.socket:
     return here
 
 
-def keep(control: socket.socket) -> None:
+def keep(control: socket.socket, *, alone: bool) -> None:
     """The life of a keeper: one container, from its request to its end."""
     request = _receive(control)
     if request is None or request.sandbox is None:
         return
     sandbox = _sandbox(request.sandbox)
+    if alone:
+        linux.become_root_of_a_user_namespace()
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     group = cgroups.make(f"{os.getpid()}", pids=sandbox.pids or _MOST_PROCESSES, memory=sandbox.memory)
     listeners = None
@@ -255,7 +260,7 @@ def keep(control: socket.socket) -> None:
         if cgroups.SOCKETS in group.directories:
             wall.build(group.directories[cgroups.SOCKETS], sandbox.address, resolver=loopback_resolver())
     linux.unshare(linux.CLONE_NEWPID)
-    keeper = _Keeper(control, sandbox, group, listeners)
+    keeper = _Keeper(control, sandbox, group, listeners, alone)
     process, stdio = request.process, request.stdio
     pidfd = keeper.start(stdio, request.status, lambda: keeper.become_first(process, stdio))
     if pidfd is not None:
@@ -264,7 +269,7 @@ def keep(control: socket.socket) -> None:
     group.remove()
 
 
-def nursery(requests: socket.socket) -> None:
+def nursery(requests: socket.socket, *, alone: bool) -> None:
     """Forks a keeper for every control socket that arrives, until the engine has gone."""
     cgroups.sweep()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -276,7 +281,7 @@ def nursery(requests: socket.socket) -> None:
             try:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 requests.close()
-                keep(socket.socket(fileno=controls[0]))
+                keep(socket.socket(fileno=controls[0]), alone=alone)
             except BaseException:
                 sys.excepthook(*sys.exc_info())
             finally:
@@ -285,4 +290,4 @@ def nursery(requests: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    nursery(socket.socket(fileno=int(sys.argv[1])))
+    nursery(socket.socket(fileno=int(sys.argv[2])), alone=sys.argv[1] == "userns")

@@ -15,13 +15,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 # Calls numbered alike everywhere since Linux 5.1 come first.
 _NUMBERS = {"close_range": 436, "openat2": 437, "pidfd_getfd": 438, "landlock_create": 444, "landlock_restrict": 446}
+_NUMBERS |= {"mount_setattr": 442}
 _NUMBERS |= {
     "x86_64": {"pivot_root": 155, "seccomp": 317, "keyctl": 250, "capset": 126},
     "aarch64": {"pivot_root": 41, "seccomp": 277, "keyctl": 219, "capset": 91},
 }.get(platform.machine(), {})
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x4000000, 0x8000000
-CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
@@ -51,6 +52,15 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags))
 
 
+def become_root_of_a_user_namespace() -> None:
+    """Makes this process root of a new user namespace, which has no other user than ours. Only without threads."""
+    users = {"uid_map": f"0 {os.geteuid()} 1", "setgroups": "deny", "gid_map": f"0 {os.getegid()} 1"}
+    unshare(CLONE_NEWUSER)
+    for name, text in users.items():
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
 def setns(descriptor: int, flags: int) -> None:
     _checked(_libc.setns(descriptor, flags))
 
@@ -58,6 +68,12 @@ def setns(descriptor: int, flags: int) -> None:
 def mount(source: str, target: str, kind: str = "", flags: int = 0, data: str = "") -> None:
     words = [os.fsencode(text) for text in (source, target, kind, data)]
     _checked(_libc.mount(words[0], words[1], words[2], ctypes.c_ulong(flags), words[3]))
+
+
+def freeze_all_below(target: str) -> None:
+    """Makes a mount read-only, with every mount below it. Linux 5.12."""
+    at_recursive, read_only = 0x8000, struct.pack("=QQQQ", MS_RDONLY, 0, 0, 0)
+    _syscall("mount_setattr", -100, os.fsencode(target), at_recursive, read_only, len(read_only))
 
 
 def unmount(target: str) -> None:

@@ -46,6 +46,7 @@ class Do(Enum):
     MOUNT = "a new file system"
     BIND = "a file or directory from the machine"
     LINK = "a symbolic link"
+    VIEW = "a directory from the machine with all that is mounted below it, read-only"
     HIDE = "nothing to see here, if it is there"
     FREEZE = "as it is, but read-only, if it is there"
 
@@ -64,13 +65,14 @@ class Step(NamedTuple):
 _KERNEL = (
     Step(Do.MOUNT, "/proc", "proc", "proc", _BARE),
     Step(Do.MOUNT, "/dev", "tmpfs", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=65536k"),
-    Step(
-        Do.MOUNT, "/dev/pts", "devpts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"
-    ),
-    Step(Do.MOUNT, "/sys", "sysfs", "sysfs", _BARE | MS_RDONLY),
     Step(Do.MOUNT, "/dev/mqueue", "mqueue", "mqueue", _BARE),
     Step(Do.MOUNT, "/dev/shm", "shm", "tmpfs", _BARE, "mode=1777,size=65536k"),
 )
+_SYS = Step(Do.MOUNT, "/sys", "sysfs", "sysfs", _BARE | MS_RDONLY)
+_TERMINALS = Step(
+    Do.MOUNT, "/dev/pts", "devpts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620"
+)
+_GROUP_TTY = ",gid=5"
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {
     "/dev/fd": "/proc/self/fd",
@@ -88,10 +90,16 @@ _HIDDEN = (
 _FROZEN = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
-def plan(sandbox: Sandbox, *, terminal: str = "") -> list[Step]:
-    """Everything to mount below the root, in order. ``terminal`` is the machine's path of the pty slave."""
+def plan(sandbox: Sandbox, *, terminal: str = "", alone: bool = False) -> list[Step]:
+    """Everything to mount below the root, in order. ``terminal`` is the machine's path of the pty slave.
+
+    ``alone``: in a user namespace that has no user but root.
+    """
     return [
         *_KERNEL,
+        _TERMINALS if alone else _TERMINALS._replace(data=_TERMINALS.data + _GROUP_TTY),
+        # Who owns the network may mount its view of devices; others see the machine's.
+        _SYS if not alone or sandbox.network == "none" else Step(Do.VIEW, "/sys", "/sys", flags=_BARE | MS_RDONLY),
         *(Step(Do.BIND, f"/dev/{name}", f"/dev/{name}", flags=MS_NOSUID | MS_NOEXEC) for name in _DEVICES),
         *(Step(Do.LINK, target, source) for target, source in _LINKS.items()),
         *([Step(Do.BIND, "/dev/console", terminal, flags=MS_NOSUID | MS_NOEXEC)] if terminal else []),
@@ -112,14 +120,14 @@ def enter(rootfs: str, steps: Sequence[Step], *, read_only: bool = False) -> Non
     linux.mount("", "/", flags=linux.MS_PRIVATE | MS_REC)
     linux.mount(rootfs, rootfs, flags=MS_BIND)
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    linux.mount("", rootfs, flags=MS_REMOUNT | MS_BIND | MS_NODEV)
+    _remount(rootfs, MS_NODEV)
     for step in steps:
         try:
             _perform(root, step)
         except OSError as error:
             raise MountFailed(step, error) from error
     if read_only:
-        linux.mount("", rootfs, flags=MS_REMOUNT | MS_BIND | MS_NODEV | MS_RDONLY)
+        _remount(rootfs, MS_NODEV | MS_RDONLY)
     os.fchdir(root)
     os.close(root)
     linux.pivot_root(".", ".")
@@ -137,14 +145,22 @@ def _perform(root: int, step: Step) -> None:
         case Do.MOUNT:
             with _Place(root, step.target, directory=True) as target:
                 linux.mount(step.source, target, step.kind, step.flags, step.data)
-        case Do.BIND:
+        case Do.BIND | Do.VIEW:
             with _Place(root, step.target, directory=os.path.isdir(step.source)) as target:
                 linux.mount(step.source, target, flags=MS_BIND | MS_REC)
             with _Place(root, step.target) as target:
-                linux.mount("", target, flags=MS_REMOUNT | MS_BIND | step.flags)
+                _remount(target, step.flags)
+                if step.do is Do.VIEW:
+                    linux.freeze_all_below(target)
         case Do.HIDE | Do.FREEZE:
             with suppress(FileNotFoundError, NotADirectoryError):
                 _close_off(root, step)
+
+
+def _remount(target: str, flags: int) -> None:
+    """Adds ``flags`` to a bind mount; those of the mount that it is a view of stay, which may not be lifted."""
+    had = os.statvfs(target).f_flag & (MS_RDONLY | _BARE)
+    linux.mount("", target, flags=MS_REMOUNT | MS_BIND | had | flags)
 
 
 def _close_off(root: int, step: Step) -> None:
@@ -157,7 +173,7 @@ def _close_off(root: int, step: Step) -> None:
             linux.mount("/dev/null", target, flags=MS_BIND)
     if step.do is Do.FREEZE:
         with _Place(root, step.target) as target:
-            linux.mount("", target, flags=MS_REMOUNT | MS_BIND | MS_RDONLY | _BARE)
+            _remount(target, MS_RDONLY | _BARE)
 
 
 class _Place:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from kit.engine.isolators.namespaces import linux, profile
 
 
-def obstacle() -> str:
+def obstacle(*, alone: bool) -> str:
     """What stands in the way, or "" if nothing does. Leaves this process in namespaces of its own."""
-    if os.geteuid() != 0:
+    if not alone and os.geteuid() != 0:
         return "needs root"
     namespaces = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS | linux.CLONE_NEWNET
     steps: dict[str, Callable[[], object]] = {
@@ -28,5 +28,5 @@ def obstacle() -> str:
 
 
 if __name__ == "__main__":
-    print(found := obstacle())
+    print(found := obstacle(alone=sys.argv[1] == "userns"))
     sys.exit(1 if found else 0)
