@@ -139,13 +139,25 @@ class Images:
 
     def uses(self, diff_id: DiffID) -> bool:
         """Whether some image has this layer."""
-        return bool(self._database.rows("SELECT 1 FROM image_layers WHERE diff_id = ? LIMIT 1", diff_id))
+        query = "SELECT 1 FROM image_layers JOIN images USING (id) WHERE diff_id = ? LIMIT 1"
+        return bool(self._database.rows(query, diff_id))
+
+    def hold(self, holder: str, diff_ids: Iterable[DiffID]) -> None:
+        """Layers that something else than an image needs (the build cache, say) stay until ``let_go``."""
+        for diff_id in (held := list(diff_ids)):
+            self._database.rows("INSERT OR IGNORE INTO image_layers VALUES (?, ?)", holder, diff_id)
+        self._layers.claim(held)
+
+    def let_go(self, holder: str) -> list[DiffID]:
+        """``holder`` needs no layers any more; those that nothing else needs are deleted and returned."""
+        rows = self._database.rows("DELETE FROM image_layers WHERE id = ? RETURNING diff_id", holder)
+        return self.release(diff_id for (diff_id,) in rows)
 
     def release(self, diff_ids: Iterable[DiffID]) -> list[DiffID]:
         """Deletes those layers that nothing needs any more, and says which. ``diff_ids`` are bottom first."""
         with self._lock:
-            images = {diff_id for (diff_id,) in self._database.rows("SELECT DISTINCT diff_id FROM image_layers")}
-            needed = images | set(self._in_use())
+            needed = {diff_id for (diff_id,) in self._database.rows("SELECT DISTINCT diff_id FROM image_layers")}
+            needed |= set(self._in_use())
             return self._layers.delete(diff_id for diff_id in reversed([*diff_ids]) if diff_id not in needed)
 
     def _layers_of(self, id: ImageID) -> tuple[DiffID, ...]:

@@ -46,6 +46,10 @@ class Documents:
     def delete(self, kind: str, key: str) -> None:
         self._database.rows("DELETE FROM documents WHERE kind = ? AND key = ?", kind, key)
 
+    def clear(self, kind: str) -> None:
+        """Deletes every document of a kind."""
+        self._database.rows("DELETE FROM documents WHERE kind = ?", kind)
+
     def all(self, kind: str) -> dict[str, Any]:
         """Every document of a kind by its key, in the order of the keys."""
         rows = self._database.rows("SELECT key, body FROM documents WHERE kind = ? ORDER BY key", kind)

@@ -11,8 +11,6 @@ removes them before it starts.
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable
-from itertools import chain
 from pathlib import Path
 
 from kit.engine.store.blobs import Blobs
@@ -22,7 +20,6 @@ from kit.engine.store.layers import Layers
 from kit.engine.store.rootfs import RootFilesystems
 from kit.engine.store.state import Documents
 from kit.errors import Conflict
-from kit.oci.digest import DiffID
 
 
 class StoreInUse(Conflict):
@@ -44,19 +41,11 @@ class Store:
         self.blobs = Blobs(root)
         self.layers = Layers(self.blobs, self._database, root / "layers")
         self.rootfs = RootFilesystems(root / "rootfs", self.layers)
-        self._users: list[Callable[[], Iterable[DiffID]]] = [self.rootfs.layers_in_use]
-        self.images = Images(self.blobs, self.layers, self._database, self._layers_in_use)
+        self.images = Images(self.blobs, self.layers, self._database, self.rootfs.layers_in_use)
         self.documents = Documents(self._database)
         for part in (self.blobs, self.layers, self.rootfs):
             part.sweep()
         self.images.refresh_index()
-
-    def protect(self, layers_in_use: Callable[[], Iterable[DiffID]]) -> None:
-        """The layers that ``layers_in_use`` names stay, though no image has them: the build cache's, say."""
-        self._users.append(layers_in_use)
-
-    def _layers_in_use(self) -> Iterable[DiffID]:
-        return chain.from_iterable(user() for user in self._users)
 
     def close(self) -> None:
         """Lets another engine have the store. Nothing of it may be used afterwards."""
