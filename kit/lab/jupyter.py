@@ -1,19 +1,28 @@
 """``layerlab lab``: JupyterLab, opened at the first notebook, with all that the lessons need."""
 
 import importlib.util
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from kit.errors import KitError, Unavailable
 from kit.lab.connect import connect
+from kit.lab.files import write_whole
+from kit.lab.home import find_home
 from kit.lab.notebooks import FIRST, project
 from kit.lab.parents import RECIPES, make_parents
 from kit.lab.registry import start_registry
 
-_QUIET = ("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate")
-"""Nothing leaves this machine: JupyterLab asks nobody for news."""
+_SETTINGS = {
+    "--ServerApp.root_dir": "{notebooks}",
+    "--LabApp.default_url": "/lab/tree/{first}",
+}
+"""Ours, unless an option of the caller says otherwise."""
+_PAGE = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
+"""Nothing leaves this machine: JupyterLab asks nobody for news, and does not ask whether it may."""
 
 
 def open_lab(options: Sequence[str]) -> NoReturn:
@@ -30,15 +39,23 @@ def open_lab(options: Sequence[str]) -> NoReturn:
     if not first.is_file():
         raise Unavailable(f"there is no {first}: set LAYERLAB_PROJECT to the directory that holds notebooks/")
     _prepare()
-    os.chdir(project())
-    command = [sys.executable, "-m", "jupyterlab", *_QUIET, *_for_root(options), f"notebooks/{FIRST}", *options]
+    config = find_home().root / "jupyter"
+    write_whole(config / "labconfig" / "page_config.json", json.dumps(_PAGE).encode())
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(
+        filter(None, [str(config), os.environ.get("JUPYTER_CONFIG_PATH")])
+    )
     sys.stdout.flush()
-    os.execv(sys.executable, command)
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *_ours(first, options), *options])
 
 
-def _for_root(options: Sequence[str]) -> list[str]:
-    """JupyterLab refuses to run as root unless told to; in a container root is often all there is."""
-    return ["--allow-root"] if os.geteuid() == 0 and "--allow-root" not in options else []
+def _ours(first: Path, options: Sequence[str]) -> Iterator[str]:
+    """JupyterLab takes each setting once, and refuses to run as root unless told to."""
+    given = {option.partition("=")[0] for option in options}
+    for name, value in _SETTINGS.items():
+        if name not in given:
+            yield f"{name}={value.format(notebooks=first.parent, first=first.name)}"
+    if os.geteuid() == 0 and "--allow-root" not in given:
+        yield "--allow-root"
 
 
 def _prepare() -> None:

@@ -7,7 +7,7 @@ from kit.lab.images import Image
 from kit.lab.ledger import note
 from kit.lab.remote import is_loopback, read_manifest
 from kit.oci.reference import InvalidReference, Reference, parse_reference
-from kit.views.models.names import Name, TagMap
+from kit.views.models.names import Name, Tagged, TagMap
 
 
 def name_of(image: "str | Image") -> str:
@@ -15,7 +15,7 @@ def name_of(image: "str | Image") -> str:
     return image.reference if isinstance(image, Image) else image
 
 
-def tag(source: "str | Image", target: str, *, lab: Lab | None = None) -> TagMap:
+def tag(source: "str | Image", target: str, *, lab: Lab | None = None) -> Tagged:
     """Give the image ``source`` one more name. A name that led elsewhere is moved; no byte is copied.
 
     Raises:
@@ -25,11 +25,21 @@ def tag(source: "str | Image", target: str, *, lab: Lab | None = None) -> TagMap
     name = parse_reference(target).with_default_tag()
     if name.digest:
         raise Invalid(f"{target!r} holds a digest: that names content, which is there or not. Give a name and a tag")
+    before = _image_id(lab, name.familiar)
     with asking(lab, name_of(source)):
         lab.client.api.tag(name_of(source), name.familiar_name, name.tag)
-        image_id = lab.client.api.inspect_image(name.familiar)["Id"]
+    image_id = _image_id(lab, name.familiar)
     note(lab.home, name.familiar, image_id)
-    return TagMap([known for known in tags(lab=lab).names if known.image_id == image_id], "")
+    return Tagged(name.familiar, image_id, name_of(source), before)
+
+
+def _image_id(lab: Lab, name: str) -> str:
+    """Where a name leads; "" for nowhere."""
+    try:
+        with asking(lab, name):
+            return str(lab.client.api.inspect_image(name)["Id"])
+    except NotFound:
+        return ""
 
 
 def tags(prefix: str = "", *, lab: Lab | None = None) -> TagMap:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from kit.views.blocks import Block, Line, Table, View
 from kit.views.words import counted
 
-WORKS, LIMITED, MISSING = "✓ works", "– limited", "✗ missing"
+WORKS, LIMITED, MISSING = "✓\u00a0works", "–\u00a0limited", "✗\u00a0missing"
 """``LIMITED``: the course goes on without it; ``MISSING``: it does not."""
 
 

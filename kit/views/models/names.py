@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from kit.views.blocks import Block, Line, Table, View
 from kit.views.words import counted, short
 
+_OTHERS = 3
+
 
 @dataclass(frozen=True)
 class Name:
@@ -47,6 +49,21 @@ class TagMap(View):
         )
 
     def _others(self, name: Name) -> str:
-        return ", ".join(
-            other.name for other in self.names if other.image_id == name.image_id and other.name != name.name
-        )
+        others = [one.name for one in self.names if one.image_id == name.image_id and one.name != name.name]
+        more = f" and {len(others) - _OTHERS:,} more" if len(others) > _OTHERS else ""
+        return ", ".join(others[:_OTHERS]) + more
+
+
+@dataclass(frozen=True, repr=False)
+class Tagged(View):
+    """A name that was given; ``before`` is the image that it led to until then."""
+
+    name: str
+    image_id: str
+    source: str
+    before: str = ""
+
+    def blocks(self) -> Iterator[Block]:
+        yield Line(f"✓ {self.name} is now a name of {self.source}, the image {short(self.image_id)}.")
+        if self.before and self.before != self.image_id:
+            yield Line(f"It was moved: until now it led to {short(self.before)}.")
