@@ -19,7 +19,7 @@ from typing import Any
 from kit.engine.store.store import Store
 from kit.oci.digest import DiffID, Digest, digest_of, hex_of
 
-KIND, LAST = "build-cache", "build-last"
+KIND, SEEN, LAST = "build-cache", "build-seen", "build-last"
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,6 @@ class Cache:
         self._store, self._clock = store, clock
         self._guard = threading.Lock()
         self._busy: dict[Digest, list[Any]] = {}
-        store.protect(self.layers)
-
-    def layers(self) -> list[DiffID]:
-        """The layers that some record names."""
-        return [document["diff_id"] for document in self._store.documents.all(KIND).values()]
 
     def find(self, key: Key) -> Record | None:
         """The result under ``key``, if its layer is still here."""
@@ -73,7 +68,14 @@ class Cache:
         now = self._clock()
         document = {"diff_id": record.diff_id, "created": record.created, "title": title}
         self._store.documents.put(KIND, key.digest, {**document, "made": now, "used": now, "count": 0})
-        self._store.layers.claim([record.diff_id])
+        self._store.images.hold(key.digest, [record.diff_id])
+
+    def seen(self, key: Key) -> bool:
+        """Whether a step that makes no layer was done before. It is, from now on."""
+        known = self._store.documents.find(SEEN, key.digest) is not None
+        if not known:
+            self._store.documents.put(SEEN, key.digest, True)
+        return known
 
     @contextmanager
     def alone(self, key: Key, check: Callable[[], None]) -> Iterator[None]:
@@ -131,17 +133,19 @@ class Cache:
         """
         documents = sorted(self._store.documents.all(KIND).items(), key=lambda item: float(item[1]["used"]))
         left = sum(self._size(document["diff_id"]) for _, document in documents)
-        doomed = []
+        gone, freed = [], 0
         for key, document in documents:
-            if left <= keep and keep:
-                break
-            if self._clock() - document["used"] >= older_than:
-                left -= self._size(document["diff_id"])
-                doomed.append((key, document["diff_id"]))
-                self._store.documents.delete(KIND, key)
-        sizes = {diff_id: self._size(diff_id) for _, diff_id in doomed}
-        freed = sum(sizes[diff_id] for diff_id in self._store.images.release(list(sizes)))
-        return [hex_of(Digest(key))[:25] for key, _ in doomed], freed
+            size = self._size(document["diff_id"])
+            if (keep and left <= keep) or self._clock() - document["used"] < older_than:
+                continue
+            left -= size
+            self._store.documents.delete(KIND, key)
+            freed += size if self._store.images.let_go(key) else 0
+            gone.append(hex_of(Digest(key))[:25])
+        if not keep and not older_than:
+            for kind in (SEEN, LAST):
+                self._store.documents.clear(kind)
+        return gone, freed
 
     def _size(self, diff_id: DiffID) -> int:
         layer = self._store.layers.find(diff_id)

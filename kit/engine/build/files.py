@@ -33,10 +33,10 @@ class PooledFiles:
     """A tree whose bytes are in a pool."""
 
     def __init__(self, tree: Tree, pool: Pool) -> None:
-        self.tree, self._pool = with_parents(tree), pool
+        self.tree, self.pool = with_parents(tree), pool
 
     def opener(self, paths: Collection[str]) -> Opener:
-        return lambda path: self._pool.open(self.tree[path].digest)
+        return lambda path: self.pool.open(self.tree[path].digest)
 
 
 class LayeredFiles:

@@ -13,7 +13,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from kit.dockerfile.steps import InlineFile, RunStep, Scratch, Source
@@ -26,11 +26,12 @@ from kit.engine.store.files import remove_tree, temporary_name
 from kit.engine.store.inside import Inside, PathNotFound
 from kit.engine.store.rootfs import RootFilesystem
 from kit.engine.store.store import Store
-from kit.errors import Invalid, NotFound
+from kit.errors import NotFound
 from kit.layer.changeset import Changeset
 from kit.layer.tree import Kind
 from kit.oci.digest import digest_of, hex_of
 
+FilesOf = Callable[[Source], Files]
 AGENT = "/run/buildkit/ssh_agent.0"
 
 
@@ -91,15 +92,15 @@ class Mounting:
     real_owners: bool
     folder: Path
     caches: CacheMounts
-    files_of: Callable[[Source], Files]
     secrets: Mapping[str, bytes | Path]
     ssh: Mapping[str, Path]
     cancel: Cancel
-    _made: list[str] = field(default_factory=list)
 
     @contextmanager
-    def ready(self, step: RunStep, rootfs: RootFilesystem) -> Iterator[tuple[tuple[Mount, ...], tuple[str, ...]]]:
-        """The mounts, by depth, and the environment that comes with them.
+    def ready(
+        self, step: RunStep, rootfs: RootFilesystem, files_of: FilesOf
+    ) -> Iterator[tuple[tuple[Mount, ...], tuple[str, ...]]]:
+        """The mounts, by depth, and the environment that comes with them. ``files_of`` opens a bind's source.
 
         Raises:
             NotFound, Invalid: a source, or a secret that is required, is not there.
@@ -108,7 +109,7 @@ class Mounting:
             mounts: list[Mount] = []
             env: list[str] = []
             for wanted in step.mounts:
-                for one in self._one(wanted, stack):
+                for one in self._one(wanted, files_of, stack):
                     (mounts if isinstance(one, Mount) else env).append(one)  # type: ignore[arg-type]
             if step.script:
                 mounts.append(self._script(step.script))
@@ -119,16 +120,16 @@ class Mounting:
                 for stub in reversed(stubs):
                     stub.clear(rootfs)
 
-    def _one(self, wanted: Wanted, stack: ExitStack) -> Iterator[Mount | str]:
+    def _one(self, wanted: Wanted, files_of: FilesOf, stack: ExitStack) -> Iterator[Mount | str]:
         match wanted.type:
             case "tmpfs":
                 yield Mount("", wanted.target)
             case "bind":
-                source = self._source(wanted, stack)
+                source = self._source(wanted, files_of, stack)
                 yield Mount(str(source), wanted.target, read_only=wanted.readonly)
             case "cache":
                 folder = stack.enter_context(
-                    self.caches.using(wanted, lambda new: self._fill(new, wanted), self.cancel)
+                    self.caches.using(wanted, lambda new: self._fill(new, wanted, files_of), self.cancel)
                 )
                 yield Mount(str(folder), wanted.target, read_only=wanted.readonly)
             case "secret":
@@ -136,30 +137,31 @@ class Mounting:
             case "ssh":
                 yield from self._agent(wanted)
 
-    def _source(self, wanted: Wanted, stack: ExitStack) -> Path:
-        rootfs = self._materialised(wanted.from_)
-        stack.callback(self.store.rootfs.delete, rootfs.name)
+    def _source(self, wanted: Wanted, files_of: FilesOf, stack: ExitStack) -> Path:
+        rootfs = self._materialised(files_of(wanted.from_), stack)
         try:
             return rootfs.path / rootfs.where(wanted.source)
         except PathNotFound as error:
             raise NotFound(f'failed to compute cache key: "{wanted.source}" not found') from error
 
-    def _materialised(self, source: Source) -> RootFilesystem:
-        """The files on disk, in a place of their own."""
-        files = self.files_of(source)
+    def _materialised(self, files: Files, stack: ExitStack) -> RootFilesystem:
+        """The files on disk, in a place of their own; they go with ``stack``."""
         name = PREFIX + secrets.token_hex(8)
         if isinstance(files, LayeredFiles):
             diff_ids = files.diff_ids
         else:
             paths = [path for path, entry in files.tree.items() if entry.kind is Kind.FILE]
             diff_ids = (self.store.layers.put(Changeset(files.tree), files.opener(paths)).diff_id,)
+            self.store.images.hold(name, diff_ids)
+            stack.callback(self.store.images.let_go, name)
+        stack.callback(self.store.rootfs.delete, name)
         return self.store.rootfs.create(name, diff_ids, real_owners=self.real_owners, ignore=())
 
-    def _fill(self, folder: Path, wanted: Wanted) -> None:
+    def _fill(self, folder: Path, wanted: Wanted, files_of: FilesOf) -> None:
         """A new cache: empty, or with what its source holds."""
         if not isinstance(wanted.from_, Scratch):
             with ExitStack() as stack:
-                shutil.copytree(self._source(wanted, stack), folder, symlinks=True, dirs_exist_ok=True)
+                shutil.copytree(self._source(wanted, files_of, stack), folder, symlinks=True, dirs_exist_ok=True)
         if self.real_owners:
             os.chown(folder, wanted.uid or 0, wanted.gid or 0)
         folder.chmod(0o755 if wanted.mode is None else wanted.mode)

@@ -14,8 +14,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """``dockerfile`` is a path in the context. ``build_args``: None as a value takes the engine's own environment
-    variable, if there is one, as ``--build-arg NAME`` does.
+    """``dockerfile`` is a path in the context. ``build_args``: None as a value is as if it were not
+    given: clients send it for ``--build-arg NAME`` when they have no such variable.
 
     ``remote``: a git or http address instead of a context in the body. ``credentials``: registry host → what
     its login is (X-Registry-Config). ``contexts``: name → ``docker-image://…``, a git or http address, or a

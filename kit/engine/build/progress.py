@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kit.oci.digest import ImageID, hex_of
+from kit.oci.digest import Digest, ImageID, hex_of
 
 
 class Progress(Protocol):
@@ -51,6 +51,25 @@ class Failed:
         return {"errorDetail": detail | {"message": self.message}, "error": self.message}
 
 
-def short(image: ImageID | str) -> str:
+def short(image: Digest) -> str:
     """The 12 hex digits by which people know an image."""
-    return hex_of(image)[:12] if ":" in image else image[:12]  # type: ignore[arg-type]
+    return hex_of(image)[:12]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Why a step ran, or did not: its cache key, part by part, and what differs from the last build.
+
+    ``differs`` is None where there was no last build of this image. Clients that don't know it ignore it.
+    """
+
+    step: int
+    key: Digest
+    cached: bool
+    parts: Mapping[str, str]
+    differs: tuple[str, ...] | None
+
+    def to_json(self) -> Mapping[str, Any]:
+        facts = {"Step": self.step, "Key": self.key, "Cached": self.cached, "Parts": dict(self.parts)}
+        differs = None if self.differs is None else list(self.differs)
+        return {"id": "layerlab.cache", "aux": {**facts, "Differs": differs}}
