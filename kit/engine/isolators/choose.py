@@ -7,7 +7,7 @@ everywhere else.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kit.engine.isolators import root
+from kit.engine.isolators import root, seccomp
 from kit.engine.isolators.contract import Isolator, Probe
 from kit.errors import Invalid, Unavailable
 
@@ -20,7 +20,10 @@ class Row(NamedTuple):
     make: Callable[[], Isolator]
 
 
-ROWS: tuple[Row, ...] = (Row("root", root.probe, root.Root),)
+ROWS: tuple[Row, ...] = (
+    Row("root", root.probe, root.Root),
+    Row("seccomp", seccomp.probe, seccomp.Seccomp),
+)
 
 
 def probe() -> list[Probe]:

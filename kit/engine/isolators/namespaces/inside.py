@@ -64,7 +64,7 @@ def become(process: Process, install_filter: Callable[[], None], *, alone: bool 
 
     ``alone``: the kernel knows no user but root here; who the process is, its supervisor knows.
     """
-    _forget_signals()
+    forget_signals()
     os.umask(0o022)
     linux.new_session_keyring()
     keep = CAPABILITIES if process.privileges else frozenset[int]()
@@ -93,27 +93,8 @@ def run(process: Process) -> NoReturn:
         os._exit(1)
 
 
-def find(name: str, search: str) -> str:
-    """The path to execute for ``name``.
-
-    Raises:
-        StartFailed: there is none.
-    """
-    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if "/" in name:
-        if problem := _problem(name):
-            raise refusal(f"exec: {quoted}: {problem}")
-        return name
-    for directory in search.split(":") if search else ():
-        path = os.path.join(directory or ".", name)
-        if name and not _problem(path):
-            if not path.startswith("/"):
-                raise refusal(f"exec: {quoted}: cannot run executable found relative to current directory")
-            return path
-    raise refusal(f"exec: {quoted}: executable file not found in $PATH")
-
-
-def _problem(path: str) -> str:
+def problem_of(path: str) -> str:
+    """Why ``path`` can't be executed; "" if it can."""
     try:
         mode = os.stat(path).st_mode
     except OSError as error:
@@ -121,7 +102,28 @@ def _problem(path: str) -> str:
     return "" if mode & 0o111 and not stat.S_ISDIR(mode) else "permission denied"
 
 
-def _forget_signals() -> None:
+def find(name: str, search: str, problem_of: Callable[[str], str] = problem_of) -> str:
+    """The path to execute for ``name``.
+
+    Raises:
+        StartFailed: there is none.
+    """
+    quoted = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if "/" in name:
+        if problem := problem_of(name):
+            raise refusal(f"exec: {quoted}: {problem}")
+        return name
+    for directory in search.split(":") if search else ():
+        path = os.path.join(directory or ".", name)
+        if name and not problem_of(path):
+            if not path.startswith("/"):
+                raise refusal(f"exec: {quoted}: cannot run executable found relative to current directory")
+            return path
+    raise refusal(f"exec: {quoted}: executable file not found in $PATH")
+
+
+def forget_signals() -> None:
+    """Every signal does what it does by default, and none is blocked."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if number < signal.SIGRTMIN and signal.getsignal(number) is not None:
             signal.signal(number, signal.SIG_DFL)

@@ -194,7 +194,7 @@ def _error(number: int) -> Block:
 def _cases(table: _Table, shared_network: bool) -> list[tuple[int, Block]]:
     """What to do from each number on, up to the next one listed, in the order of numbers."""
     allow, refuse = _return(_ALLOW), _error(errno.EPERM)
-    special: dict[int, Block] = dict.fromkeys(_refused(table.column), refuse)
+    special: dict[int, Block] = dict.fromkeys(refused(table.column), refuse)
     special[table.clone] = (_argument(0), Instruction(_ANY_BIT, _CLONE_NEW, 0, 1), *refuse, *allow)
     special[table.personality] = (_argument(0), *_one_of(_PERSONALITIES), *refuse, *allow)
     special[table.socket] = _socket(shared_network)
@@ -214,7 +214,8 @@ def _cases(table: _Table, shared_network: bool) -> list[tuple[int, Block]]:
     return [*cases, (_FIRST_UNKNOWN, _error(errno.ENOSYS))]
 
 
-def _refused(column: int) -> list[int]:
+def refused(column: int) -> list[int]:
+    """The numbers that Docker refuses whatever their arguments: 0 x86_64, 1 i386, 2 aarch64."""
     rows = (line.split() for line in _REFUSED.split("\n") if line)
     return [int(row[1 + column]) for row in rows if row[1 + column] != "-"]
 
