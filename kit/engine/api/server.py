@@ -128,7 +128,7 @@ class Exchange(httputil.HTTPMessageDelegate):
         self._body.finish(gone=True)
         self._out.leave()
         if self._stream is not None:
-            self._stream.cancel()
+            threading.Thread(target=self._stream.cancel, name="cancel", daemon=True).start()
 
     # what goes out, in the request's thread
 
@@ -156,7 +156,7 @@ class Exchange(httputil.HTTPMessageDelegate):
                     raise
                 head = streams.head(upgrade=found.upgrade, extra=HEADERS.items())
                 with contextlib.suppress(OSError):
-                    connection.sendall(head)
+                    streams.send_head(connection, head)
                 streams.serve(connection, found.session, stdin=found.stdin, framed=found.framed, early=early)
 
     def _pour(self, found: Stream) -> None:

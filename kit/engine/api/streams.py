@@ -8,12 +8,15 @@ Source: Docker Engine API, "Attach to a container", "Stream format".
 """
 
 import contextlib
+import fcntl
 import select
 import socket
 import struct
+import termios
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 CONTENT_TYPE = "application/vnd.docker.raw-stream"
@@ -24,6 +27,8 @@ _PLAIN = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE}\r\n{{extra}}\r\n"
 _CHUNK = 32 * 1024
 _LOOK_AGAIN = 1000
 """Milliseconds between two looks whether a silent client is still there."""
+_HEAD_PATIENCE = 0.5
+"""Seconds that a client gets to read the head of the answer."""
 
 
 class Piece(Protocol):
@@ -50,6 +55,32 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
+class Text(NamedTuple):
+    """Output that the engine itself makes. Is a ``Piece``."""
+
+    stream: int
+    data: bytes
+
+
+class Farewell:
+    """A session with nothing in it but a last word. Is a ``Session``."""
+
+    terminal = True
+
+    def __init__(self, words: str) -> None:
+        self._words = words
+
+    def frames(self) -> Iterable[Piece]:
+        yield Text(STDOUT, f"{self._words}\r\n".encode())
+
+    def write(self, data: bytes) -> bool:
+        return False
+
+    def end_input(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 def frame(stream: int, data: bytes) -> bytes:
     """``data`` behind its header of eight bytes."""
     return struct.pack(">BxxxL", stream, len(data)) + data
@@ -66,13 +97,31 @@ def head(*, upgrade: bool, extra: Iterable[tuple[str, str]] = ()) -> bytes:
     return (_UPGRADED if upgrade else _PLAIN).format(extra=lines).encode()
 
 
+def send_head(connection: socket.socket, data: bytes) -> None:
+    """Sends the head and waits until the client has read it.
+
+    The SDK reads the head through a buffer of its own and then goes on with the bare socket: what comes together
+    with the head is lost to it. A daemon is slow enough for this never to show.
+    """
+    connection.sendall(data)
+    end = time.monotonic() + _HEAD_PATIENCE
+    while _unread(connection) and time.monotonic() < end:
+        time.sleep(0.0002)
+
+
+def _unread(connection: socket.socket) -> int:
+    """What the other side has not taken yet: 0 is nothing. Source: unix(7), SIOCOUTQ."""
+    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), "little")
+
+
 def serve(
     connection: socket.socket, session: Session, *, stdin: bool, framed: bool | None = None, early: bytes = b""
 ) -> None:
     """Carries a hijacked connection until the process ends or the client goes, then closes both.
 
-    Blocks: call it in a thread of its own. Output is ``framed`` unless it comes from a terminal, or as said. ``early`` is input that came with the request. The client's end of
-    input is told to the session; a client that has closed the whole connection is let go.
+    Blocks: call it in a thread of its own. Output is ``framed`` unless it comes from a terminal, or as said.
+    ``early`` is input that came with the request. The client's end of input is told to the session; a client
+    that has closed the whole connection is let go.
     """
     connection.setblocking(True)
     done = threading.Event()

@@ -4,7 +4,7 @@ Source: Docker Engine API, "ImageCommit"; dockerd's "commit.go" and "NewChildIma
 """
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,7 +47,7 @@ def commit(services: Services, lifecycle: Lifecycle, container: Container, optio
         with container.lock:
             if options.pause and container.state is State.RUNNING:
                 lifecycle.pause(container)
-                after.callback(lifecycle.unpause, container)
+                after.callback(_unpause, lifecycle, container)
         layer = services.store.rootfs.open(container.id).snapshot()
     parent = services.store.images.get(container.image)
     created = clock.as_text(clock.now())
@@ -76,6 +76,12 @@ def commit(services: Services, lifecycle: Lifecycle, container: Container, optio
         services.store.images.tag(reference, image)
     services.tell(container, "commit", comment=options.comment, imageID=image, imageRef=str(reference or ""))
     return image
+
+
+def _unpause(lifecycle: Lifecycle, container: Container) -> None:
+    """Lets it go on, unless it ended meanwhile: a process that was about to exit may still do so."""
+    with suppress(Conflict):
+        lifecycle.unpause(container)
 
 
 def _run_config(container: Container, options: CommitOptions) -> RunConfig:

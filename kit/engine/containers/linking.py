@@ -45,6 +45,9 @@ def join(services: Services, container: Container, address: str) -> None:
 
 
 def _connect(services: Services, container: Container, endpoint: Endpoint, address: str) -> None:
+    """Gives an endpoint its place; on a user network the short id becomes an alias, as in Docker only now."""
+    if endpoint.network not in PREDEFINED:
+        endpoint.aliases = tuple(dict.fromkeys((*(endpoint.aliases or ()), container.short_id)))
     network = services.networks.find(endpoint.network)
     endpoint.network_id, endpoint.endpoint_id = network["Id"], secrets.token_hex(32)
     endpoint.address = address if network["Driver"] == "bridge" else ""
@@ -141,6 +144,8 @@ def environment(services: Services, container: Container) -> tuple[str, ...]:
             raise Conflict(
                 f"Cannot link to a non running container: /{target.lstrip('/')} AS /{container.name}/{alias}"
             )
+        if "bridge" not in other.endpoints:
+            raise Conflict(f"Cannot link to /{other.name}, as it does not belong to the default network")
         lines += _link_lines(container, alias, other, other.run.network_address)
     return tuple(lines)
 
@@ -198,11 +203,9 @@ def _name_of(services: Services, text: str) -> str:
 
 
 def endpoint_of(container: Container, network: str, asked: Mapping[str, Any]) -> Endpoint:
-    """An endpoint as asked; on a user network the short id is an alias."""
+    """An endpoint as asked."""
     aliases: tuple[str, ...] | None = tuple(asked["Aliases"]) if asked.get("Aliases") else None
-    if network not in PREDEFINED:
-        aliases = tuple(dict.fromkeys((*(aliases or ()), container.short_id)))
-    elif aliases:
+    if network in PREDEFINED and aliases:
         raise Invalid("network-scoped alias is supported only for containers in user defined networks")
     return Endpoint(
         network,

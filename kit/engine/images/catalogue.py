@@ -16,7 +16,7 @@ from kit.engine.images.deleting import Deletion
 from kit.engine.images.documents import Json
 from kit.engine.images.progress import Message, Status
 from kit.engine.store.store import Store
-from kit.errors import Conflict, Invalid
+from kit.errors import Conflict, Invalid, NotFound
 from kit.layer.headers import Readable
 from kit.oci.digest import ImageID
 from kit.oci.reference import parse_reference
@@ -113,7 +113,7 @@ class Catalogue:
         deletion = self._deletion()
         try:
             return deletion.run(name)
-        except Conflict:
+        except (Conflict, NotFound):  # in use; or a digest, which went with the last tag
             return deletion.rows
 
     # archives

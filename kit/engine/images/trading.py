@@ -3,11 +3,13 @@
 Source: dockerd's "pull.go" and "push.go" for names, tags and words.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from typing import Any, BinaryIO
 
 from kit.engine.images.arrivals import forget
+from kit.engine.registry.endpoints import mirror_endpoint
 from kit.engine.registry.lookup import find as find_document
 from kit.engine.registry.transfer import (
     Credentials,
@@ -23,7 +25,7 @@ from kit.engine.registry.transfer import (
 )
 from kit.engine.store.blobs import BlobWriter
 from kit.engine.store.store import Store
-from kit.errors import Invalid, NotFound
+from kit.errors import Invalid, KitError, NotFound
 from kit.oci.descriptor import Descriptor, Platform
 from kit.oci.digest import DiffID, Digest, ImageID
 from kit.oci.manifest import Index, Manifest, parse_manifest
@@ -123,8 +125,19 @@ class Trade:
     def _all_tags(self, reference: Reference, credentials: Credentials | None) -> list[Reference]:
         if reference.tag or reference.digest:
             return [reference]
+        return [reference.with_tag(tag) for tag in self._tags(reference, credentials)]
+
+    def _tags(self, reference: Reference, credentials: Credentials | None) -> list[str]:
+        """A repository's tags, from the mirror if it has any."""
+        mirror = mirror_endpoint(reference.registry, self._settings)
+        if mirror is not None:
+            with (
+                suppress(KitError),
+                Registry(reference.registry, settings=self._settings, endpoint=mirror) as registry,
+            ):
+                return registry.tags(reference.repository)
         with Registry(reference.registry, credentials, settings=self._settings) as registry:
-            return [reference.with_tag(tag) for tag in registry.tags(reference.repository)]
+            return registry.tags(reference.repository)
 
     def push(self, name: str, tag: str, login: Mapping[str, Any]) -> Iterator[Event]:
         """Progress. Without a tag every tag of the repository is pushed.
@@ -204,8 +217,6 @@ def named(name: str, tag: str) -> Reference:
 
 
 def _platform_of(raw: bytes) -> list[Platform]:
-    import json
-
     with suppress(ValueError, AttributeError):
         return [Platform.of_json(json.loads(raw))]
     return []

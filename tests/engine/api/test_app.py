@@ -111,7 +111,7 @@ def test_flags_are_read_as_dockerd_reads_them(text: str, value: bool) -> None:
 
 @pytest.mark.parametrize("body", [b"[1]", b"{", b"\xff"])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
-    with pytest.raises(Invalid, match="JSON|unmarshal"):
+    with pytest.raises(Invalid, match=r"JSON|unmarshal"):
         Request("POST", "/networks/create", {}, {}, io.BytesIO(body)).json()
 
 

@@ -2,7 +2,9 @@
 
 from kit.engine.api.backend import Backend
 from kit.engine.api.routing import Route
+from kit.engine.api.streams import Farewell, Session
 from kit.engine.api.wire import Answer, Hijack, Request, done, ok
+from kit.errors import KitError
 
 
 def create(backend: Backend, request: Request) -> Answer:
@@ -13,13 +15,20 @@ def create(backend: Backend, request: Request) -> Answer:
 
 
 def start(backend: Backend, request: Request) -> Answer:
-    """Whether there is a terminal was said at ``create``; ``Tty`` here only says whether output is framed."""
+    """Whether there is a terminal was said at ``create``; ``Tty`` here only says whether output is framed.
+
+    As in dockerd, the connection is handed over first: what goes wrong then is the only output.
+    """
     body = request.json()
     wanted = backend.execs.find(request.names["id"])
-    session = backend.execs.start(wanted.id)
     if body.get("Detach"):
-        session.close()
+        backend.execs.start(wanted.id).close()
         return done(200)
+    session: Session
+    try:
+        session = backend.execs.start(wanted.id)
+    except KitError as error:
+        session = Farewell(str(error))
     return Hijack(session, stdin=wanted.stdin, upgrade=request.upgrades, framed=not body.get("Tty"))
 
 
