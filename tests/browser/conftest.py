@@ -1,0 +1,90 @@
+"""JupyterLab as ``layerlab lab`` starts it, and a browser to look at it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, Queue
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+PROJECT = Path(__file__).parents[2]
+PATIENCE = 180
+"""Seconds until JupyterLab says where it is: two parent images are loaded before."""
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab. ``notebooks`` is a copy, so that a browser's autosave changes no lesson."""
+
+    url: str
+    token: str
+    notebooks: Path
+
+
+@pytest.fixture(scope="session")
+def lab(dockerd_host: str, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    home = tmp_path_factory.mktemp("browser")
+    notebooks = home / "notebooks"
+    shutil.copytree(PROJECT / "notebooks", notebooks)
+    (home / "home").mkdir(mode=0o700)
+    (cache / "parents").mkdir(exist_ok=True)
+    (home / "home/parents").symlink_to(cache / "parents")
+    token = os.urandom(16).hex()
+    command = [sys.executable, "-m", "kit.lab.cli", "lab", "--no-browser", "--port=0", "--ip=127.0.0.1"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={notebooks}"]
+    server = subprocess.Popen(
+        command, env=_environment(home, dockerd_host), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield Lab(_address(server), token, notebooks)
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _environment(home: Path, docker_host: str) -> dict[str, str]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "LAYERLAB_"))}
+    (home / "run").mkdir(mode=0o700)
+    environment |= {"HOME": str(home), "LAYERLAB_HOME": str(home / "home"), "XDG_RUNTIME_DIR": str(home / "run")}
+    return environment | {"DOCKER_HOST": docker_host}
+
+
+def _address(server: "subprocess.Popen[str]") -> str:
+    """What JupyterLab says of itself; its words are read on, so that it never waits for a reader."""
+    lines: Queue[str] = Queue()
+
+    def read() -> None:
+        assert server.stdout
+        for line in server.stdout:
+            lines.put(line)
+
+    threading.Thread(target=read, daemon=True).start()
+    said = ""
+    while server.poll() is None:
+        try:
+            said += lines.get(timeout=PATIENCE)
+        except Empty:
+            break
+        found = re.search(r"(http://127\.0\.0\.1:\d+)/lab", said)
+        if found:
+            return found[1]
+    pytest.fail(f"JupyterLab did not start:\n{said}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium: run `make engines`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+        yield browser
+        browser.close()
