@@ -7,7 +7,7 @@ everywhere else.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kit.engine.isolators import root, seccomp
+from kit.engine.isolators import root, seccomp, userns
 from kit.engine.isolators.contract import Isolator, Probe
 from kit.errors import Invalid, Unavailable
 
@@ -22,6 +22,7 @@ class Row(NamedTuple):
 
 ROWS: tuple[Row, ...] = (
     Row("root", root.probe, root.Root),
+    Row("userns", userns.probe, userns.Userns),
     Row("seccomp", seccomp.probe, seccomp.Seccomp),
 )
 

@@ -7,6 +7,7 @@ disk. Who a process is and who owns a file is recorded and answered by a supervi
 
 from kit.engine.isolators.contract import Probe
 from kit.engine.isolators.namespaces import client
+from kit.engine.isolators.supervisor.addresses import SHIFT
 
 
 class Userns(client.Containers):
@@ -14,6 +15,7 @@ class Userns(client.Containers):
 
     name = "userns"
     real_owners = False
+    shift = SHIFT
 
 
 def probe() -> Probe:

@@ -69,8 +69,8 @@ def become(process: Process, install_filter: Callable[[], None], *, alone: bool 
     linux.new_session_keyring()
     keep = CAPABILITIES if process.privileges else frozenset[int]()
     _drop_capabilities(keep)
-    install_filter()
     reached = _reached(process.cwd)
+    install_filter()
     if not alone:
         os.setgroups(list(process.groups))
         os.setresgid(process.gid, process.gid, process.gid)
@@ -84,7 +84,7 @@ def become(process: Process, install_filter: Callable[[], None], *, alone: bool 
 def run(process: Process) -> NoReturn:
     """Becomes the program. Docker counts a file that can't be executed as a program that ran and ended with 1."""
     environment = dict(entry.partition("=")[::2] for entry in process.env)
-    path = find(process.argv[0], environment.get("PATH", ""))
+    path = program(process)
     linux.close_on_exec_from(3)
     try:
         os.execve(path, list(process.argv), environment)
@@ -100,6 +100,16 @@ def problem_of(path: str) -> str:
     except OSError as error:
         return f"stat {path}: {words(error)}"
     return "" if mode & 0o111 and not stat.S_ISDIR(mode) else "permission denied"
+
+
+def program(process: Process) -> str:
+    """The path to execute.
+
+    Raises:
+        StartFailed: there is none.
+    """
+    path = find(process.argv[0], dict(entry.partition("=")[::2] for entry in process.env).get("PATH", ""))
+    return path
 
 
 def find(name: str, search: str, problem_of: Callable[[str], str] = problem_of) -> str:

@@ -26,8 +26,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kit.engine.isolators.contract import Mount, Process, Sandbox, StartFailed, Stdio
-from kit.engine.isolators.namespaces import cgroups, inside, linux, mounts, profile, wall
-from kit.engine.isolators.namespaces.network import Supervisor, loopback_resolver
+from kit.engine.isolators.namespaces import cgroups, inside, linux, mounts, notify, profile, wall
+from kit.engine.isolators.namespaces.network import Network, loopback_resolver
+from kit.engine.isolators.namespaces.recorded import asked as recorded
+from kit.engine.isolators.namespaces.recorded.recorder import Recorder
+from kit.engine.isolators.supervisor.addresses import SHIFT
 
 PARTS = ("request", "stdin", "stdout", "stderr", "status")
 _MOST_PROCESSES = 4096
@@ -50,6 +53,8 @@ class _Keeper:
     sandbox: Sandbox
     group: cgroups.Group
     listeners: socket.socket | None
+    supervisor: int | None
+    """Its pidfd. Without it the container can't go on."""
     alone: bool
     """Whether the container has a user namespace, in which there is no user but root."""
     children: dict[int, _Child] = field(default_factory=dict)
@@ -61,9 +66,14 @@ class _Keeper:
         poll.register(self.control, select.POLLIN)
         for pidfd in self.children:
             poll.register(pidfd, select.POLLIN)
+        if self.supervisor is not None:
+            poll.register(self.supervisor, select.POLLIN)
         while self.first in self.children:
             for descriptor, _ in poll.poll():
-                if descriptor in self.children:
+                if descriptor == self.supervisor:
+                    poll.unregister(descriptor)
+                    self._end()
+                elif descriptor in self.children:
                     poll.unregister(descriptor)
                     _bury(self.children.pop(descriptor), descriptor)
                 elif (added := self._listen()) is not None:
@@ -133,11 +143,18 @@ class _Keeper:
     def _run(self, process: Process) -> NoReturn:
         cgroups.bound_by_limits(self.group, pids=self.sandbox.pids, memory=self.sandbox.memory)
         inside.bound(self.sandbox.ulimits)
-        inside.become(process, self._install_filter, alone=self.alone)
+        inside.become(process, lambda: self._install_filter(process), alone=self.alone)
         inside.run(process)
 
-    def _install_filter(self) -> None:
-        code = profile.program(shared_network=self.listeners is not None)
+    def _install_filter(self, process: Process) -> None:
+        message, roots = b"+", []
+        if self.alone:  # Told before, since with the filter in place such questions would wait for whom this informs.
+            names = ("uid", "gid", "groups", "privileges")
+            program = os.path.abspath(inside.program(process))
+            message = json.dumps({name: getattr(process, name) for name in names} | {"program": program}).encode()
+            roots = [os.open("/", os.O_PATH | os.O_CLOEXEC)]
+        asked = recorded.blocks() if self.alone else profile.NOTHING
+        code = profile.program(shared_network=self.sandbox.network == "host", asked=asked)
         if self.listeners is None:
             linux.install_filter(code, linux.FILTER_SPEC_ALLOW)
             return
@@ -146,8 +163,9 @@ class _Keeper:
             listener = linux.install_filter(code, flags | linux.FILTER_WAIT_KILLABLE)
         except OSError:  # Before Linux 5.19.
             listener = linux.install_filter(code, flags)
-        socket.send_fds(self.listeners, [b"+"], [listener])
-        os.close(listener)
+        socket.send_fds(self.listeners, [message], [listener, *roots])
+        for descriptor in (listener, *roots):
+            os.close(descriptor)
 
     def _end(self) -> None:
         if self.group.can_freeze:
@@ -229,18 +247,31 @@ def _loopback_up() -> None:
         fcntl.ioctl(any_socket, set_flags, struct.pack("=16sH22x", b"lo", up_and_running))
 
 
-def _start_network(address: str, others: list[socket.socket]) -> socket.socket:
-    """Forks the container's network supervisor; the socket on which it takes listeners."""
+def _start_supervisor(sandbox: Sandbox, others: list[socket.socket], *, alone: bool) -> tuple[socket.socket, int]:
+    """Forks the container's supervisor: the socket on which it takes listeners, and its pidfd."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork() == 0:
+    if (pid := os.fork()) == 0:
         try:
             for other in (here, *others):
                 other.close()
-            Supervisor(address, there).serve()
+            _supervise(sandbox, there, alone=alone)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
         finally:
             os._exit(0)
     there.close()
-    return here
+    return here, os.pidfd_open(pid)
+
+
+def _supervise(sandbox: Sandbox, arrivals: socket.socket, *, alone: bool) -> None:
+    proc = os.open("/proc", os.O_PATH | os.O_CLOEXEC)
+    shift = SHIFT if alone else 0
+    network = Network(sandbox.address, proc, shift=shift, strict=alone) if sandbox.network == "host" else None
+    if alone:
+        recorder = Recorder(sandbox.owners, network, proc)
+        notify.serve(arrivals, recorder.handle, recorder.welcome)
+    elif network:
+        notify.serve(arrivals, network.handle, lambda *_: None)
 
 
 def keep(control: socket.socket, *, alone: bool) -> None:
@@ -253,14 +284,15 @@ def keep(control: socket.socket, *, alone: bool) -> None:
         linux.become_root_of_a_user_namespace()
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
     group = cgroups.make(f"{os.getpid()}", pids=sandbox.pids or _MOST_PROCESSES, memory=sandbox.memory)
-    listeners = None
+    listeners = supervisor = None
+    if alone or sandbox.network == "host":
+        listeners, supervisor = _start_supervisor(sandbox, [control, request.status], alone=alone)
     if sandbox.network == "host":
-        listeners = _start_network(sandbox.address, [control, request.status])
         linux.hide_abstract_sockets()
         if cgroups.SOCKETS in group.directories:
             wall.build(group.directories[cgroups.SOCKETS], sandbox.address, resolver=loopback_resolver())
     linux.unshare(linux.CLONE_NEWPID)
-    keeper = _Keeper(control, sandbox, group, listeners, alone)
+    keeper = _Keeper(control, sandbox, group, listeners, supervisor, alone)
     process, stdio = request.process, request.stdio
     pidfd = keeper.start(stdio, request.status, lambda: keeper.become_first(process, stdio))
     if pidfd is not None:

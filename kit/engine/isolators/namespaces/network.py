@@ -12,23 +12,20 @@ Source: seccomp_unotify(2), pidfd_getfd(2), ip(7), ipv6(7).
 
 import ctypes
 import errno
-import fcntl
 import ipaddress
 import os
-import select
 import socket
 import struct
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 from kit.engine.isolators.namespaces import linux
+from kit.engine.isolators.namespaces.notify import Asked
 
-_RECEIVE, _SEND, _STILL_VALID = 0xC0502100, 0xC0182101, 0x40082102
-_CONTINUE = 1
 _BIND, _CONNECT, _SEND_TO = (49, 361, 200), (42, 362, 203), (44, 369, 206)
 _LOOPBACK, _CONTAINERS = ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("127.66.0.0/16")
+_ONLY_IPV6 = (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 _MAPPED = b"\0" * 10 + b"\xff" * 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -88,117 +85,109 @@ def _machines_name_servers() -> frozenset[str]:
         return frozenset()
 
 
-class _Call(NamedTuple):
-    """A system call that waits for our answer."""
+class Network:
+    """Answers ``bind``, ``connect`` and ``sendto`` for one container.
 
-    identity: int
-    task: int
-    number: int
-    arguments: tuple[int, ...]
-
-
-class Supervisor:
-    """Answers the calls of one container until ``arrivals`` is closed.
-
-    ``arrivals`` brings a filter's listener with each process that was started in the container.
+    ``proc`` is the machine's ``/proc``. ``shift``: its ports below 1024 lie that much higher, where the machine
+    lets only root have them. ``strict``: no wall stands behind us, so an address that we have read is used by
+    us, never read again by the kernel.
     """
 
-    def __init__(self, own: str, arrivals: socket.socket) -> None:
-        self._own = ipaddress.IPv4Address(own)
-        self._arrivals = arrivals
+    def __init__(self, own: str, proc: int, *, shift: int = 0, strict: bool = False) -> None:
+        self._own, self._proc, self._shift, self._strict = ipaddress.IPv4Address(own), proc, shift, strict
         self._resolvers = _machines_name_servers()
 
-    def serve(self) -> None:
-        poll = select.poll()
-        poll.register(self._arrivals, select.POLLIN)
-        while True:
-            for descriptor, events in poll.poll():
-                if descriptor != self._arrivals.fileno():
-                    if events & select.POLLIN:
-                        self._serve_one(descriptor)
-                    else:
-                        poll.unregister(descriptor)
-                        os.close(descriptor)
-                    continue
-                _, listeners, _, _ = socket.recv_fds(self._arrivals, 1, 1)
-                if not listeners:
-                    return
-                poll.register(listeners[0], select.POLLIN)
-
-    def _serve_one(self, listener: int) -> None:
-        buffer = bytearray(80)
+    def handle(self, call: Asked) -> None:
         try:
-            fcntl.ioctl(listener, _RECEIVE, buffer)
-        except OSError:  # The process was killed before we looked.
-            return
-        identity, task, _, number, _, _, *arguments = struct.unpack("=QIIiIQ6Q", buffer)
-        call = _Call(identity, task, number, tuple(arguments))
-
-        def answer(result: int | None, error: int = 0) -> None:
-            reply = struct.pack("=QqiI", identity, result or 0, -error, _CONTINUE if result is None else 0)
-            with suppress(OSError):
-                fcntl.ioctl(listener, _SEND, bytearray(reply))
-
-        try:
-            self._handle(call, answer, lambda: fcntl.ioctl(listener, _STILL_VALID, struct.pack("=Q", identity)))
+            self._handle(call)
         except OSError:
-            answer(None)
+            call.go_on()
 
-    def _handle(self, call: _Call, answer: Callable[..., None], check: Callable[[], object]) -> None:
-        place, size = (4, 5) if call.number in _SEND_TO else (1, 2)
-        raw = _read(call.task, call.arguments[place], min(call.arguments[size] & 0xFFFFFFFF, 128))
+    def _handle(self, call: Asked) -> None:
+        place, size = (4, 5) if call.what in _SEND_TO else (1, 2)
+        raw = read(self._proc, call.pid, call.arguments[place], min(call.unsigned(size), 128))
+        binds = call.what in _BIND
+        target = self._target(raw, binds=binds)
+        if target is None and not self._strict:
+            return call.go_on()
+        copy = socket.socket(fileno=fetch(self._proc, call.pid, call.unsigned(0)))
+        if not call.waits():
+            return None
+        if copy.family not in (socket.AF_INET, socket.AF_INET6):
+            return call.go_on()
+        if target is not None and copy.family == socket.AF_INET6 and copy.getsockopt(*_ONLY_IPV6):
+            address = parse(raw)
+            if not binds or not address or (address.host.is_loopback and address.port == 0):
+                target = None
+            else:
+                # IPv6 has one loopback address for all: the IPv4 listener beside it gets the traffic, this one nothing.
+                target = struct.pack("=HHI", socket.AF_INET6, 0, 0) + ipaddress.IPv6Address("::1").packed + bytes(4)
+        if target is None and not self._strict:
+            return call.go_on()
+        return self._act(call, copy, raw if target is None else target)
+
+    def _target(self, raw: bytes, *, binds: bool) -> bytes | None:
+        """Which address is meant, if it is another one than is named."""
         address = parse(raw)
-        if address is None or not is_own(
-            address, resolvers=self._resolvers if call.number not in _BIND else frozenset()
-        ):
-            return answer(None)
-        if call.number in _BIND and address.port == 0 and address.host.is_unspecified:
-            return answer(None)  # A client that wants any port: it may be about to reach out.
-        copy = socket.socket(fileno=_fetch(call.task, call.arguments[0] & 0xFFFFFFFF))
-        check()
-        target = address.at(self._own)
-        if address.family == socket.AF_INET6 and copy.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-            if call.number not in _BIND or (address.host.is_loopback and address.port == 0):
-                return answer(None)
-            # IPv6 has one loopback address for all: the IPv4 listener beside it gets the traffic, this one nothing.
-            target = struct.pack("=HHI", socket.AF_INET6, 0, 0) + ipaddress.IPv6Address("::1").packed + bytes(4)
-        if call.number in _BIND:
-            return _act(answer, copy, lambda: _libc.bind(copy.fileno(), target, len(target)))
-        if call.number in _SEND_TO:
-            data = _read(call.task, call.arguments[1], min(call.arguments[2], 1 << 17))
-            flags = call.arguments[3] & 0xFFFFFFFF
-            return _act(
-                answer, copy, lambda: _libc.sendto(copy.fileno(), data, len(data), flags, target, len(target))
-            )
+        if address is None:
+            return None
+        if binds and address.port == 0 and address.host.is_unspecified:
+            return None  # A client that wants any port: it may be about to reach out.
+        shift = self._shift if 0 < address.port < 1024 else 0
+        if is_own(address, resolvers=frozenset() if binds else self._resolvers):
+            return address._replace(port=address.port + shift).at(self._own)
+        if shift and (host := as_version_4(address.host)) in _CONTAINERS:
+            return address._replace(port=address.port + shift).at(host)
+        return None
+
+    def _act(self, call: Asked, copy: socket.socket, target: bytes) -> None:
+        if call.what in _BIND:
+            return _act(call, copy, lambda: _libc.bind(copy.fileno(), target, len(target)))
+        if call.what in _SEND_TO:
+            data = read(self._proc, call.pid, call.arguments[1], min(call.arguments[2], 1 << 17))
+            flags = call.unsigned(3)
+            return _act(call, copy, lambda: _libc.sendto(copy.fileno(), data, len(data), flags, target, len(target)))
 
         def connect() -> int:
             return int(_libc.connect(copy.fileno(), target, len(target)))
 
         if copy.type != socket.SOCK_STREAM or not os.get_blocking(copy.fileno()):
-            return _act(answer, copy, connect)
-        threading.Thread(target=_act, args=(answer, copy, connect), daemon=True).start()
+            return _act(call, copy, connect)
+        threading.Thread(target=_act, args=(call, copy, connect), daemon=True).start()
+        return None
 
 
-def _act(answer: Callable[..., None], copy: socket.socket, call: Callable[[], int]) -> None:
-    """Answers with what the call gives: its result, or its errno."""
-    result = call()
+def as_version_4(host: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address:
+    """The IPv4 address that is meant; 0.0.0.0 if none is."""
+    mapped = host.ipv4_mapped if isinstance(host, ipaddress.IPv6Address) else host
+    return mapped or ipaddress.IPv4Address(0)
+
+
+def _act(call: Asked, copy: socket.socket, act: Callable[[], int]) -> None:
+    """Answers with what the act gives: its result, or its errno."""
+    result = act()
     error = ctypes.get_errno() if result < 0 else 0
     copy.close()
-    answer(0 if error else result, error)
+    if error:
+        call.refuse(OSError(error, ""))
+    else:
+        call.answer(result)
 
 
-def _read(task: int, address: int, size: int) -> bytes:
-    with open(f"/proc/{task}/mem", "rb", buffering=0) as memory:
-        try:
-            memory.seek(address)
-            return memory.read(size)
-        except (OverflowError, ValueError) as error:
-            raise OSError(errno.EFAULT, "no such address") from error
+def read(proc: int, task: int, address: int, size: int) -> bytes:
+    """Memory of a task."""
+    memory = os.open(f"{task}/mem", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+    try:
+        return os.pread(memory, size, address)
+    except OverflowError as error:
+        raise OSError(errno.EFAULT, "no such address") from error
+    finally:
+        os.close(memory)
 
 
-def _fetch(task: int, number: int) -> int:
+def fetch(proc: int, task: int, number: int) -> int:
     """A duplicate of the task's descriptor: of its process, since descriptors belong to all threads."""
-    with open(f"/proc/{task}/status") as status:
+    with open(os.open(f"{task}/status", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)) as status:
         process = next(int(line.split()[1]) for line in status if line.startswith("Tgid:"))
     pidfd = os.pidfd_open(process)
     try:

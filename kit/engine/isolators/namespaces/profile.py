@@ -10,7 +10,7 @@ Source: moby, profiles/seccomp/default.json (20.10); seccomp(2); the kernel's un
 import errno
 import platform
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -142,6 +142,7 @@ class Instruction(NamedTuple):
 
 
 Block = Sequence[Instruction]
+NOTHING: Mapping[int, Block] = {}
 
 
 @dataclass(frozen=True)
@@ -168,16 +169,18 @@ _TABLES = {"x86_64": (_X86_64, _I386), "aarch64": (_AARCH64,)}
 _CLONE3 = 435
 
 
-def program(*, shared_network: bool, machine: str = platform.machine()) -> bytes:
+def program(
+    *, shared_network: bool, asked: Mapping[int, Block] = NOTHING, machine: str = platform.machine()
+) -> bytes:
     """The filter of a container's processes.
 
     With ``shared_network`` raw sockets are refused too, and ``bind``, ``connect`` and ``sendto`` with an address
-    are sent to the filter's listener (``network``).
+    are sent to the filter's listener (``network``). ``asked``: more that is, by number, in the machine's own table.
     """
     tables = _TABLES[machine]
     code = [Instruction(_LOAD, _AT_ARCHITECTURE)]
     for table in tables:
-        body = [Instruction(_LOAD, _AT_NUMBER), *_tree(_cases(table, shared_network))]
+        body = [Instruction(_LOAD, _AT_NUMBER), *_tree(_cases(table, shared_network, asked if table is tables[0] else NOTHING))]
         code += [Instruction(_EQUAL, table.audit, 1, 0), Instruction(0x05, len(body)), *body]
     code += _error(errno.ENOSYS)
     return b"".join(struct.pack("=HBBI", step.code, step.yes, step.no, step.value) for step in code)
@@ -191,7 +194,7 @@ def _error(number: int) -> Block:
     return _return(_ERRNO | number)
 
 
-def _cases(table: _Table, shared_network: bool) -> list[tuple[int, Block]]:
+def _cases(table: _Table, shared_network: bool, asked: Mapping[int, Block]) -> list[tuple[int, Block]]:
     """What to do from each number on, up to the next one listed, in the order of numbers."""
     allow, refuse = _return(_ALLOW), _error(errno.EPERM)
     special: dict[int, Block] = dict.fromkeys(refused(table.column), refuse)
@@ -204,6 +207,7 @@ def _cases(table: _Table, shared_network: bool) -> list[tuple[int, Block]]:
         special[table.sendto] = _if_pointer(4, _return(_NOTIFY))
         if table.socketcall:
             special[table.socketcall] = _error(errno.ENOSYS)  # Its arguments lie in memory, out of a filter's sight.
+    special |= asked
     cases: list[tuple[int, Block]] = [(0, allow)]
     for number in sorted(special):
         if cases[-1][0] == number:

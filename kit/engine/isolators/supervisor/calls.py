@@ -106,6 +106,11 @@ def table(machine: str = platform.machine()) -> Table:
     return Table(AUDIT[machine], *groups, refused)
 
 
+def read(text: str, machine: str) -> dict[str, int]:
+    """The rows of a table in the same form, for one architecture."""
+    return _read(text, _COLUMNS[machine])
+
+
 def _read(text: str, column: int) -> dict[str, int]:
     rows = (cell.split() for line in text.splitlines() for cell in line.split("|") if cell.strip())
     return {row[0]: int(row[1 + column]) for row in rows if row[1 + column] != "-"}
