@@ -1,0 +1,71 @@
+"""The same Dockerfile gives the same image as BuildKit in a real dockerd: config, history, every entry."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from kit.layer.tree import Entry, Kind
+from tests.engine.build.cases import CASES, Case, tar
+from tests.engine.build.conftest import Lab
+
+_LENT = ("etc/hosts", "etc/resolv.conf", "etc/hostname", "dev", "proc", "sys", ".dockerenv")
+_FLAGS = re.compile(r" --(?:chown|chmod|link|parents)(?:=\S+)?")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=name.replace(" ", "-"), marks=[] if case.quick else [pytest.mark.slow])
+        for name, case in CASES.items()
+    ],
+)
+def test_a_build_gives_what_it_gives_on_dockerd(
+    case: Case, lab: Lab, buildkit: Callable[..., tuple[Any, dict[str, Entry]]], request: pytest.FixtureRequest
+) -> None:
+    flags = [f"--build-arg={key}={value}" for key, value in case.args.items()]
+    flags += [f"--label={key}={value}" for key, value in case.labels.items()]
+    flags += [f"--target={case.target}"] if case.target else []
+    config, tree = buildkit(tar(case.files, case.dockerfile), "layerlab-same:case", "--no-cache", *flags)
+    ours = lab.build(
+        case.dockerfile, case.files, build_args=case.args, labels=case.labels, target=case.target, tags=("same:case",)
+    )
+    timed = "RUN" not in case.dockerfile
+    assert comparable_config(ours.document) == comparable_config(config)
+    assert comparable_tree(lab.tree(ours), timed) == comparable_tree(tree, timed)
+
+
+def comparable_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Without times and layer names; flags in COPY's history are told by newer BuildKits only."""
+    history = [
+        (_FLAGS.sub("", line.get("created_by") or ""), line.get("comment"), bool(line.get("empty_layer")))
+        for line in config["history"]
+    ]
+    run = {key: value for key, value in config["config"].items() if value not in (None, "", [], {})}
+    facts = {key: config.get(key) or None for key in ("architecture", "os", "author")}
+    return {**facts, "config": run, "history": history, "layers": len(config["rootfs"]["diff_ids"])}
+
+
+def comparable_tree(tree: Mapping[str, Entry], timed: bool) -> dict[str, dict[str, object]]:
+    """Every fact that a layer tells, but the times of directories and of what RUN makes."""
+    names = defaultdict(set)
+    for path, entry in tree.items():
+        names[entry.hardlink or path].add(path)
+    return {
+        path: {
+            "kind": entry.kind,
+            "mode": oct(entry.mode),
+            "owner": (entry.uid, entry.gid),
+            "size": entry.size,
+            "digest": entry.digest,
+            "target": entry.target,
+            "device": entry.device,
+            "names": sorted(names[entry.hardlink or path]),
+            "xattrs": entry.xattrs,
+            "mtime": entry.mtime if timed and entry.kind is not Kind.DIRECTORY else 0,
+        }
+        for path, entry in tree.items()
+        if path and path not in _LENT and not path.startswith(("dev/", "proc/", "sys/"))
+    }
