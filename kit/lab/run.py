@@ -14,7 +14,7 @@ from kit.errors import Invalid
 from kit.lab.asking import asking, words
 from kit.lab.connect import Lab, connect
 from kit.lab.hints import find_hint
-from kit.lab.images import Image, NoSuchImage
+from kit.lab.images import Image
 from kit.views.models.result import Failures, Result
 
 TIMEOUT = 10.0
@@ -33,24 +33,19 @@ def run(reference: "str | Image", *command: str, timeout: float = TIMEOUT, lab: 
     what the engine said. After ``timeout`` seconds it is killed. The container is removed.
 
     Raises:
-        NoSuchImage: the engine has none of that name.
+        NoSuchImage: the engine has none of that name. Invalid: no image can have it.
     """
     lab = lab or connect()
     name = reference.reference if isinstance(reference, Image) else reference
     if not all(isinstance(word, str) for word in command):
         raise Invalid(f'a command is words, one by one: kit.run({name!r}, "ls", "-l"), not {command!r}')
     api = lab.client.api
-    try:
-        with asking(lab, name):
-            try:
-                made = api.create_container(name, list(command) or None, host_config=_limits(api))
-            except docker.errors.ImageNotFound:
-                raise
-            except docker.errors.APIError as error:
-                return _not_started(name, command, words(error))
-    except NoSuchImage as error:
-        raise NoSuchImage(name) from error
     with asking(lab, name):
+        api.inspect_image(name)
+        try:
+            made = api.create_container(name, list(command) or None, host_config=_limits(api))
+        except docker.errors.APIError as error:
+            return _not_started(name, command, words(error))
         try:
             return _to_the_end(api, made["Id"], name, command, timeout)
         finally:
