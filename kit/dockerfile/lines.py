@@ -15,7 +15,7 @@ from kit.dockerfile.instructions import Heredoc, Range
 from kit.dockerfile.variables import Lexer
 
 LONGEST_LINE = 65536  # bytes with the newline: the buffer of BuildKit's scanner
-LARGEST_FILE = 4 << 20  # bytes: a Dockerfile is written by hand; more is a mistaken file
+LARGEST_FILE = 2 << 20  # bytes: a Dockerfile is written by hand; more is another file by mistake
 DIRECTIVES = ("syntax", "escape", "check")
 _DIRECTIVE = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=(.*)", re.DOTALL)
 _HEREDOC = re.compile(r"([0-9]*)<<(-?)[\t\n\f\r ]*([^<]*)", re.DOTALL)
@@ -81,13 +81,16 @@ class Reader:
                 continue
             if stripped.startswith("#"):
                 comment = raw[1:].strip(SPACE)
-                comments = [*comments, comment] if comment else []
+                if comment:
+                    comments.append(comment)
+                else:
+                    comments.clear()
                 continue
             text, more = self._continued(stripped)
             if not text and not more:
                 continue
             yield self._joined(raw, text, more, tuple(comments))
-            comments = []
+            comments.clear()
 
     def _joined(self, raw: str, text: str, more: bool, comments: tuple[str, ...]) -> Line:
         start, column = self.at, len(raw) - len(raw.lstrip(SPACE)) + 1

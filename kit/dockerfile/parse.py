@@ -19,7 +19,7 @@ from kit.dockerfile.mounts import check_mount, parse_device
 from kit.dockerfile.suggest import hint
 from kit.dockerfile.words import Flags, parse_json, parse_pairs, split_flags, split_keyword, split_words
 
-MOST = 5000  # instructions: each is planned with the whole environment so far; a chain of layers ends at 127
+MOST = 2000  # instructions: each is planned with the whole environment so far; no kernel stacks as many layers
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _ON_BUILD = re.compile(f"[{SPACE}]*ONBUILD[{SPACE}]*", re.IGNORECASE)
 
@@ -142,7 +142,7 @@ def take_apart(line: Line, escape: str) -> Node:
     if kind == "healthcheck":
         _, command = _first_word(rest)
         return replace(node, json=parse_json(command))
-    if kind in ("env", "label") and rest:
+    if kind in ("env", "label"):
         parse_pairs(keyword.upper(), rest, escape)
     if kind == "onbuild" and rest and split_keyword(rest)[0].lower() != "onbuild":
         take_apart(replace(line, text=rest), escape)
@@ -297,6 +297,8 @@ def _add(node: Node) -> say.Add:
 def _pairs(node: Node) -> tuple[say.Pair, ...]:
     Flags.of(node.flags)
     pairs = parse_pairs(node.keyword.upper(), node.rest, node.escape)
+    if not pairs:
+        raise Wrong(f"{node.keyword.upper()} requires at least one argument")
     if not all(pair.key for pair in pairs):
         raise Wrong(f"{node.keyword.upper()} names can not be blank", node.rest)
     return pairs

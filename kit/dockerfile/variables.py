@@ -14,7 +14,7 @@ from kit.dockerfile.errors import Wrong
 from kit.dockerfile.go import SPACE, quote
 
 DEEPEST = 100  # ${a:-${b:-…}}: nobody writes more than three; Python's own stack ends near 1000
-LONGEST = 1 << 20  # characters of one result: the kernel takes 128 KiB in one argument or variable
+LONGEST = 2 << 20  # characters of one result: as long as a Dockerfile may be, with the files written in it
 SPECIAL = "@*#?-$!0"  # parameters that a shell would have; here they are never set
 
 

@@ -39,6 +39,7 @@ from kit.dockerfile.variables import Expanded, Lexer
 from kit.oci.digest import InvalidDigest, parse_digest
 
 MOST_TEXT = 32 << 20  # characters that all replaced variables of a build may make: ENV A=$A$A doubles each time
+MOST_PORTS = 3 * 65536  # those that there are, of three protocols
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 _CHMOD = re.compile(r"[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+(?:,[ugoa]*(?:[-+=](?:[rwxXst]*|[ugo]))+)*")
 
@@ -124,9 +125,17 @@ class Walk:
             case say.Volume(paths=paths):
                 return replace(instruction, paths=tuple(map(self.expand, paths)))
             case say.Expose(ports=ports):
-                words = [word for port in ports for word in self.lexer.expand(port, self.env).words]
-                return replace(instruction, ports=tuple(p for word in words for p in parse_port(word, self.warn)))
+                return replace(instruction, ports=self._ports(ports))
         return instruction
+
+    def _ports(self, ports: Iterable[str]) -> tuple[str, ...]:
+        """All ports of an EXPOSE; one of its words can be several once its variables are replaced."""
+        found: list[str] = []
+        for word in (word for port in ports for word in self.lexer.expand(port, self.env).words):
+            found += parse_port(word, self.warn)
+            if len(found) > MOST_PORTS:
+                raise Wrong(f"EXPOSE names more than {MOST_PORTS} ports", word)
+        return tuple(found)
 
     def _pair(self, pair: say.Pair) -> say.Pair:
         return replace(pair, key=self.expand(pair.key), value=self.expand(pair.value))

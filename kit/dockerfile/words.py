@@ -98,10 +98,10 @@ def _ends_open(text: str, escape: str) -> bool:
 
 
 def parse_pairs(keyword: str, rest: str, escape: str) -> tuple[Pair, ...]:
-    """``key=value …``, or ``key the rest`` if the first word has no ``=``."""
+    """``key=value …``, or ``key the rest`` if the first word has no ``=``; () for no words at all."""
     words = split_words(rest, escape)
     if not words:
-        raise Wrong(f"{keyword} requires at least one argument")
+        return ()
     if "=" not in words[0]:
         key, *value = BLANKS.split(rest, maxsplit=1)
         if not value:
