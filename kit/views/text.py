@@ -7,8 +7,8 @@ from kit.views.words import printable
 
 _GAP = "  "
 _INDENT = "  "
-_WIDEST = 60
-"""Characters of one cell: two such columns still fit a wide terminal."""
+_WIDEST = 72
+"""Characters of one cell: a whole digest, which people copy."""
 
 
 def as_text(title: str, blocks: Iterable[Block]) -> str:
