@@ -126,13 +126,10 @@ class SeccompRunning:
             self.wait()
 
     def pause(self) -> None:
-        stopped: set[int] = set()
-        while new := set(self.processes()) - stopped:  # Whoever forks while we look is found on the next round.
-            _signal_all(new, signal.SIGSTOP)
-            stopped |= new
+        self._container.ask({"pause": True})
 
     def resume(self) -> None:
-        _signal_all(self.processes(), signal.SIGCONT)
+        self._container.ask({"pause": False})
 
     def processes(self) -> Sequence[int]:
         if not self._is_first:
@@ -194,9 +191,3 @@ def _start_nursery() -> tuple[socket.socket, subprocess.Popen[bytes]]:
 def _environment() -> dict[str, str]:
     temporary = {name: value for name, value in os.environ.items() if name in ("TMPDIR", "TEMP", "TMP")}
     return {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PATH": os.defpath} | temporary
-
-
-def _signal_all(pids: Sequence[int] | set[int], number: int) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)

@@ -23,7 +23,12 @@ class Call:
     __slots__ = ("arguments", "box", "identity", "listener", "task")
 
     def __init__(
-        self, box: "Container", task: Task, arguments: list[int] | tuple[int, ...], listener: int = -1, identity: int = 0
+        self,
+        box: "Container",
+        task: Task,
+        arguments: list[int] | tuple[int, ...],
+        listener: int = -1,
+        identity: int = 0,
     ) -> None:
         self.box, self.task, self.arguments = box, task, arguments
         self.listener, self.identity = listener, identity

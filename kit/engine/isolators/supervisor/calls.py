@@ -102,8 +102,8 @@ def table(machine: str = platform.machine()) -> Table:
     column = _COLUMNS[machine]
     refused = dict.fromkeys(_read(_MISSING, column).values(), errno.ENOSYS)
     refused |= dict.fromkeys(_read(_REFUSED, column).values(), errno.EPERM)
-    groups = (_read(text, column) for text in (_ANSWERED, _TRACED, _SPECIAL))
-    return Table(AUDIT[machine], *groups, refused)
+    answered, traced, special = (_read(text, column) for text in (_ANSWERED, _TRACED, _SPECIAL))
+    return Table(AUDIT[machine], answered, traced, special, refused)
 
 
 def read(text: str, machine: str) -> dict[str, int]:

@@ -224,7 +224,10 @@ class Container:
                 raise OSError(errno.EROFS, "")
             if again.place.target:
                 ownership.check(self.owners.face(kernel.status(held)), task.identity, wanted(flags))
-            return os.open(b"/proc/self/fd/%d" % held, flags & ~(os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW) | os.O_CLOEXEC | os.O_NOCTTY)
+            return os.open(
+                b"/proc/self/fd/%d" % held,
+                flags & ~(os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW) | os.O_CLOEXEC | os.O_NOCTTY,
+            )
         finally:
             os.close(held)
 
@@ -242,14 +245,21 @@ class Container:
         """``/proc/mounts`` and its like: what Docker's containers read."""
         ro, rw = b"ro", b"rw"
         rows = [(b"overlay", b"/", b"overlay", ro if self.sandbox.read_only else rw)]
-        rows += [(b"proc", b"/proc", b"proc", rw), (b"tmpfs", b"/dev", b"tmpfs", rw), (b"sysfs", b"/sys", b"sysfs", ro)]
+        rows += [
+            (b"proc", b"/proc", b"proc", rw),
+            (b"tmpfs", b"/dev", b"tmpfs", rw),
+            (b"sysfs", b"/sys", b"sysfs", ro),
+        ]
         rows += [(b"devpts", b"/dev/pts", b"devpts", rw), (b"shm", b"/dev/shm", b"tmpfs", rw)]
         for mount, place in zip(self.sandbox.mounts, self.mounts, strict=True):
             source, kind = (b"/dev/root", b"ext4") if mount.source else (b"tmpfs", b"tmpfs")
             rows.append((source, place.target, kind, ro if mount.read_only else rw))
-        plain = b"".join(b"%s %s %s %s,relatime 0 0\n" % (source, target, kind, how) for source, target, kind, how in rows)
+        plain = b"".join(
+            b"%s %s %s %s,relatime 0 0\n" % (source, target, kind, how) for source, target, kind, how in rows
+        )
         numbered = b"".join(
-            b"%d %d 0:%d / %s %s,relatime - %s %s %s\n" % (20 + i, 19 if not i else 20, 40 + i, target, how, kind, source, how)
+            b"%d %d 0:%d / %s %s,relatime - %s %s %s\n"
+            % (20 + i, 19 if not i else 20, 40 + i, target, how, kind, source, how)
             for i, (source, target, kind, how) in enumerate(rows)
         )
         statistics = b"".join(b"device %s mounted on %s with fstype %s\n" % row[:3] for row in rows)

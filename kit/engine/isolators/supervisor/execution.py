@@ -80,13 +80,11 @@ def execute(call: Call, registers: Registers) -> Plan:
 
 def plan(call: Call, path: bytes, arguments: Sequence[int | bytes]) -> Plan:
     """Finds the program; an interpreter of scripts takes its place, with the script as argument."""
-    task, before, current, held = call.task, [], path, ()
-    identity, raised, shown = task.identity, False, b""
+    before: list[bytes] = []
+    current, held, identity = path, tuple[int, ...](), call.task.identity
     for depth in range(_MOST_SCRIPTS):
         program = _look(call, current)
         held += () if program.held is None else (program.held,)
-        if depth == 0:
-            shown = program.path
         if program.head[:2] == b"#!":
             words = program.head[2:].split(b"\n")[0].strip().split(None, 1)
             if not words:
@@ -109,9 +107,8 @@ def plan(call: Call, path: bytes, arguments: Sequence[int | bytes]) -> Plan:
         if call.box.knows_argv0(loader):
             inserted += [b"--argv0", own_words[0]]
         inserted.append(program.path)
-        words_ = [*inserted, *own_words[1:]]
         executable = call.box.named(loader, title)
-        return Plan(executable, words_, program.path, len(inserted) - 1, identity, raised, held)
+        return Plan(executable, [*inserted, *own_words[1:]], program.path, len(inserted) - 1, identity, raised, held)
     raise OSError(errno.ELOOP, "")
 
 
@@ -192,8 +189,8 @@ def _write(task: Task, registers: Registers, made: Plan, environment: list[int] 
     size = 8 * pointers + sum(len(text) + 1 for text in texts)
     base = place_for(registers, size)
     at = base + 8 * pointers
-    data, table, starts = b"", [], []
-    data += made.executable + b"\0"
+    data, starts = made.executable + b"\0", []
+    table: list[int] = []
     for words in lists:
         starts.append(base + 8 * len(table))
         for word in words:

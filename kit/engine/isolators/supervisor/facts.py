@@ -10,8 +10,8 @@ import struct
 
 from kit.engine.isolators.supervisor import kernel, ownership
 from kit.engine.isolators.supervisor.call import Call
-from kit.engine.isolators.supervisor.ids import SETFCAP
-from kit.engine.isolators.supervisor.ownership import CAPABILITY, UNCHANGED, WRITE
+from kit.engine.isolators.supervisor.ids import SETFCAP, UNCHANGED
+from kit.engine.isolators.supervisor.ownership import CAPABILITY, WRITE
 from kit.engine.isolators.supervisor.paths import ELSEWHERE, Found
 from kit.engine.isolators.supervisor.places import own
 

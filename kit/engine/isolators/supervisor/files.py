@@ -147,7 +147,9 @@ def _open_temporary(call: Call, path: bytes, flags: int, mode: int) -> int:
             raise OSError(errno.EOPNOTSUPP, "")
         found.must_be_writable()
         ownership.check(call.box.owners.face(found.status()), call.task.identity, WRITE | EXECUTE)
-        descriptor = os.open(own(found.descriptor), flags & ~os.O_NOFOLLOW | os.O_CLOEXEC, ownership.shown(mode, False))
+        descriptor = os.open(
+            own(found.descriptor), flags & ~os.O_NOFOLLOW | os.O_CLOEXEC, ownership.shown(mode, False)
+        )
         call.box.owners.born(kernel.status(descriptor), call.task.identity.user.files, call.task.identity.group.files)
         return descriptor
 

@@ -10,7 +10,7 @@ import os
 import platform
 import socket
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from kit.engine.isolators.namespaces import profile
 from kit.engine.isolators.namespaces.profile import Block, Instruction
@@ -25,10 +25,24 @@ _CLONE_UNTRACED, _CLONE_NEW = 0x00800000, 0x7E020000
 ANSWERED_PRCTL = (4, 7, 8, 21, 22, 23, 24, 27, 28, 38, 39, 47)
 _AF_VSOCK = 40
 _EMPTY_NETWORKS = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
-_IPC = ("shmget", "semget", "msgget", "shmat", "shmctl", "semop", "semctl", "semtimedop", "msgsnd", "msgrcv", "msgctl")
+_IPC = (
+    "shmget",
+    "semget",
+    "msgget",
+    "shmat",
+    "shmctl",
+    "semop",
+    "semctl",
+    "semtimedop",
+    "msgsnd",
+    "msgrcv",
+    "msgctl",
+)
 
 
-def program(*, network: bool, count_forks: bool, signals_are_scoped: bool, machine: str = platform.machine()) -> bytes:
+def program(
+    *, network: bool, count_forks: bool, signals_are_scoped: bool, machine: str = platform.machine()
+) -> bytes:
     """The filter of a container's processes.
 
     ``network``: whether it may reach anything but itself. ``count_forks``: new processes are asked for.

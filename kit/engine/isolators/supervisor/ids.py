@@ -94,7 +94,9 @@ def set_three(old: Ids, wanted: tuple[int, int, int], privileged: bool) -> Ids:
     """``setresuid``, ``setresgid``."""
     if not privileged and any(value not in (UNCHANGED, *old[:3]) for value in wanted):
         raise _refuse()
-    real, effective, saved = (had if value == UNCHANGED else value for had, value in zip(old[:3], wanted, strict=True))
+    real, effective, saved = (
+        had if value == UNCHANGED else value for had, value in zip(old[:3], wanted, strict=True)
+    )
     return Ids(real, effective, saved, effective)
 
 

@@ -67,6 +67,8 @@ class Keeper:
         self._watch(self._stops, self._reap)
         self._watch(control.fileno(), self._listen)
         self._code: int | None = None
+        self._first_child: _Child | None = None
+        self._paused = False
 
     def _watch(self, descriptor: int, action: Callable[[int], None]) -> None:
         self._poll.register(descriptor, select.POLLIN)
@@ -124,13 +126,10 @@ class Keeper:
         if first:
             self._box.tasks.first = pid
         self._children[pid] = _Child(status, line)
-        self._watch(line.fileno(), lambda events: self._take_listener(pid))
+        self._watch(line.fileno(), lambda events: self._take_listener(self._children[pid]))
         line.send(b"+")
 
-    def _take_listener(self, pid: int) -> None:
-        child = self._children.get(pid)
-        if child is None:
-            return
+    def _take_listener(self, child: _Child) -> None:
         self._forget(child.line.fileno())
         data, descriptors, _, _ = socket.recv_fds(child.line, 1 << 16, 1)
         child.line.close()
@@ -158,15 +157,12 @@ class Keeper:
         child = self._children.pop(pid, None)
         if child is None:
             return
-        if child.line.fileno() >= 0:
-            with contextlib.suppress(KeyError):
-                self._forget(child.line.fileno())
-            child.line.close()
+        if child.line.fileno() >= 0:  # Its last word may be why it did not start.
+            self._take_listener(child)
         code = os.waitstatus_to_exitcode(status)
         code = code if code >= 0 else 128 - code
         if pid == self._box.tasks.first:
-            self._code = code
-            self._first_status = child
+            self._code, self._first_child = code, child
             return
         if child.told:
             _tell(child.status, {"exit": code})
@@ -189,9 +185,8 @@ class Keeper:
             _tell(child.status, {"exit": _KILLED})
         self._box.objects.remove(self._table.special)
         shutil.rmtree(self._box.scratch, ignore_errors=True)
-        first = getattr(self, "_first_status", None)
-        if first is not None and first.told:
-            _tell(first.status, {"exit": self._code})
+        if self._first_child is not None and self._first_child.told:
+            _tell(self._first_child.status, {"exit": self._code})
 
     def _kill_all(self) -> None:
         for task in list(self._box.tasks.by_id):
@@ -235,16 +230,30 @@ class Keeper:
         request = messages.receive(self._control)
         if request is None or "kill" in request.body:
             self._code = _KILLED
-            first = self._children.get(self._box.tasks.first)
-            if first is not None:
-                self._first_status = first
-                del self._children[self._box.tasks.first]
+            self._first_child = self._children.pop(self._box.tasks.first, None)
+        elif "pause" in request.body:
+            self._pause(bool(request.body["pause"]))
+            _tell(request.status, {"paused": self._paused})
         elif "processes" in request.body:
             first_pid = self._box.tasks.first
             found = sorted(self._box.tasks.processes(), key=lambda pid: (pid != first_pid, pid))
             _tell(request.status, {"processes": found})
         else:
             self._start(request)
+
+    def _pause(self, wanted: bool) -> None:
+        """Calls that come meanwhile wait for their answers."""
+        if wanted == self._paused:
+            return
+        self._paused = wanted
+        if wanted:
+            for listener in self._listeners:
+                self._poll.unregister(listener)
+            self._tracer.pause()
+        else:
+            for listener in self._listeners:
+                self._poll.register(listener, select.POLLIN)
+            self._tracer.resume()
 
 
 def _tell(status: socket.socket, body: object) -> None:

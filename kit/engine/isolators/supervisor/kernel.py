@@ -164,7 +164,8 @@ def answer_with_descriptor(listener: int, identity: int, descriptor: int, *, clo
         if problem.errno != errno.EINVAL:
             raise
         # Before Linux 5.14: in two steps.
-        number = fcntl.ioctl(listener, _ADD_DESCRIPTOR, _NEW_DESCRIPTOR.pack(identity, 0, descriptor, 0, flags))
+        new = bytearray(_NEW_DESCRIPTOR.pack(identity, 0, descriptor, 0, flags))
+        number = fcntl.ioctl(listener, _ADD_DESCRIPTOR, new)
         answer(listener, identity, number)
 
 
@@ -181,7 +182,7 @@ def wake_up_synchronously(listener: int) -> bool:
 
 PTRACE_CONT, PTRACE_SYSCALL, PTRACE_SEIZE, PTRACE_LISTEN, PTRACE_GETEVENTMSG = 7, 24, 0x4206, 0x4208, 0x4201
 PTRACE_GETREGSET, PTRACE_SETREGSET, PTRACE_GETSIGINFO = 0x4204, 0x4205, 0x4202
-PTRACE_GET_SYSCALL_INFO = 0x420E
+PTRACE_INTERRUPT, PTRACE_GET_SYSCALL_INFO = 0x4207, 0x420E
 _ptrace = _libc.ptrace
 _ptrace.restype = ctypes.c_long
 _ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]

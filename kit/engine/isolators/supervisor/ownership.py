@@ -13,7 +13,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from kit.engine.isolators.supervisor.ids import CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID, UNCHANGED, Identity
+from kit.engine.isolators.supervisor.ids import (
+    CHOWN,
+    DAC_OVERRIDE,
+    DAC_READ_SEARCH,
+    FOWNER,
+    FSETID,
+    UNCHANGED,
+    Identity,
+)
 from kit.engine.isolators.supervisor.kernel import Status
 from kit.layer.ownership import FileIdentity, Ownership, to_line
 

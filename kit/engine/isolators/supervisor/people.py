@@ -138,7 +138,9 @@ def capset(call: Call) -> int:
     version, pid = struct.unpack("=Ii", call.read(0, 8))
     if pid not in (0, call.task.id):
         raise OSError(errno.EPERM, "")
-    words = struct.unpack("=3I", call.read(1, 12)) if version == _VERSION_1 else struct.unpack("=6I", call.read(1, 24))
+    words = (
+        struct.unpack("=3I", call.read(1, 12)) if version == _VERSION_1 else struct.unpack("=6I", call.read(1, 24))
+    )
     effective, permitted, inheritable = (
         words[index] | (words[index + 3] << 32 if len(words) > 3 else 0) for index in range(3)
     )

@@ -34,7 +34,9 @@ def obstacle(facts: dict[str, Any]) -> str:
         return f"no table of system calls for {platform.machine()}: x86_64 and aarch64 have one"
     with_scope = _YAMA.read_text().strip() if _YAMA.exists() else "0"
     if with_scope in ("2", "3"):
-        return f"ptrace is refused by Yama (kernel.yama.ptrace_scope is {with_scope}): an administrator may set it to 1"
+        return (
+            f"ptrace is refused by Yama (kernel.yama.ptrace_scope is {with_scope}): an administrator may set it to 1"
+        )
     facts["landlock"] = kernel.landlock_version()
     steps: dict[str, Callable[[dict[str, Any]], str]] = {"openat2": _open, "seccomp": _supervise}
     for name, step in steps.items():

@@ -44,7 +44,9 @@ class Proc:
 
     target, read_only, can_make = b"/proc", False, False
 
-    def __init__(self, tasks: Tasks, files: Files, listing: bytes, mounts: Callable[[], Mapping[bytes, bytes]]) -> None:
+    def __init__(
+        self, tasks: Tasks, files: Files, listing: bytes, mounts: Callable[[], Mapping[bytes, bytes]]
+    ) -> None:
         self._tasks, self._files, self.source, self._mounts = tasks, files, listing, mounts
         self._machine = os.open("/proc", O_PATH | os.O_DIRECTORY)
         self._network: Mapping[bytes, bytes] = {}

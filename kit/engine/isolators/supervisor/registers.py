@@ -17,7 +17,7 @@ _MASK = (1 << 64) - 1
 class _Layout(NamedTuple):
     """Where in the register set things stand."""
 
-    count: int
+    size: int
     number: int
     arguments: tuple[int, ...]
     result: int
@@ -31,9 +31,9 @@ _LAYOUTS = {
 }
 _LAYOUT = _LAYOUTS.get(platform.machine(), _LAYOUTS["x86_64"])
 _ARM = platform.machine() == "aarch64"
-_values = ctypes.create_string_buffer(_LAYOUT.count * 8)
-_FORMAT = struct.Struct(f"={_LAYOUT.count}Q")
-_vector = ctypes.create_string_buffer(struct.pack("=QQ", ctypes.addressof(_values), _LAYOUT.count * 8), 16)
+_values = ctypes.create_string_buffer(_LAYOUT.size * 8)
+_FORMAT = struct.Struct(f"={_LAYOUT.size}Q")
+_vector = ctypes.create_string_buffer(struct.pack("=QQ", ctypes.addressof(_values), _LAYOUT.size * 8), 16)
 _number = ctypes.create_string_buffer(4)
 _number_vector = ctypes.create_string_buffer(struct.pack("=QQ", ctypes.addressof(_number), 4), 16)
 
@@ -45,9 +45,9 @@ class Registers:
 
     def __init__(self, task: int) -> None:
         self.task = task
-        _vector.raw = struct.pack("=QQ", ctypes.addressof(_values), _LAYOUT.count * 8)
+        _vector.raw = struct.pack("=QQ", ctypes.addressof(_values), _LAYOUT.size * 8)
         kernel.ptrace(kernel.PTRACE_GETREGSET, task, _NT_PRSTATUS, ctypes.addressof(_vector))
-        self.values = list(_FORMAT.unpack(_values.raw))
+        self.values: list[int] = list(_FORMAT.unpack(_values.raw))
 
     def copy(self) -> "Registers":
         """Another one with the same values."""

@@ -146,7 +146,9 @@ def _find(box: Container, me: Task, name: str, search: str, cwd: bytes) -> str:
     return inside.find(name, search, problem)
 
 
-def fork(box: Container, spawner: Spawner, process: Process, ready: Ready, stdio: Stdio, program: bytes) -> tuple[int, socket.socket]:
+def fork(
+    box: Container, spawner: Spawner, process: Process, ready: Ready, stdio: Stdio, program: bytes
+) -> tuple[int, socket.socket]:
     """Forks; the child waits on the socket for a byte, then sends its filter's listener, or why it could not."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = spawner.fork(lambda: _child(box, process, ready, stdio, program, theirs))

@@ -23,10 +23,10 @@ def as_stat(file: Status, face: Face) -> bytes:
     )
     who = (face.uid, face.gid)
     if _IS_ARM:
-        sizes = (face.device, 0, file.size, file.block_size, 0, file.blocks)
-        return _AARCH64.pack(holder, file.inode, face.mode, file.links, *who, *sizes, *times)
-    sizes = (face.device, file.size, file.block_size, file.blocks)
-    return _X86_64.pack(holder, file.inode, file.links, face.mode, *who, 0, *sizes, *times)
+        head = (holder, file.inode, face.mode, file.links, *who, face.device, 0)
+        return _AARCH64.pack(*head, file.size, file.block_size, 0, file.blocks, *times)
+    head = (holder, file.inode, file.links, face.mode, *who, 0, face.device)
+    return _X86_64.pack(*head, file.size, file.block_size, file.blocks, *times)
 
 
 def as_statx(file: Status, face: Face) -> bytes:

@@ -19,7 +19,14 @@ from kit.engine.isolators.supervisor.calls import Table
 from kit.engine.isolators.supervisor.container import Container
 from kit.engine.isolators.supervisor.execution import STEPPED, Plan, execute
 from kit.engine.isolators.supervisor.ids import Identity
-from kit.engine.isolators.supervisor.kernel import PTRACE_CONT, PTRACE_LISTEN, PTRACE_SEIZE, PTRACE_SYSCALL, ptrace
+from kit.engine.isolators.supervisor.kernel import (
+    PTRACE_CONT,
+    PTRACE_INTERRUPT,
+    PTRACE_LISTEN,
+    PTRACE_SEIZE,
+    PTRACE_SYSCALL,
+    ptrace,
+)
 from kit.engine.isolators.supervisor.memory import Memory
 from kit.engine.isolators.supervisor.registers import Registers
 from kit.engine.isolators.supervisor.scratch import put
@@ -32,15 +39,22 @@ _ALL_KINDS = 0x40000000  # __WALL
 _SYSCALL_STOP = signal.SIGTRAP | 0x80
 _STOPPING = (signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
 # What the kernel forces upon process 1 too.
-_OWN_FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS, signal.SIGABRT)
-_HARMLESS = (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT)
+_OWN_FAULTS = (
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGILL,
+    signal.SIGFPE,
+    signal.SIGTRAP,
+    signal.SIGSYS,
+)
+_HARMLESS = (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT, signal.SIGSTOP)
 
 After = Callable[[Registers], None]
 Entry = Callable[[Call, Registers], After | None]
 
 
 class Tracer:
-    """``started`` is told of a spawned task's first execution, ``ended`` of every process's end, with its wait status."""
+    """``started`` is told of a task's first execution, ``ended`` of every task's end, with its wait status."""
 
     def __init__(
         self, box: Container, table: Table, started: Callable[[int], None], ended: Callable[[int, int], None]
@@ -48,6 +62,8 @@ class Tracer:
         self._box, self._tasks = box, box.tasks
         self._started, self._ended = started, ended
         self._early: set[int] = set()
+        self._paused = False
+        self._standing: dict[int, int] = {}
         self._entries = self._entry_table(table)
         self._chroot = table.answered["chroot"]
 
@@ -120,7 +136,28 @@ class Tracer:
         else:
             self._resume(task, 0 if self._is_ignored(task, number) else number)
 
+    # --- pausing
+
+    def pause(self) -> None:
+        """Stops every task where it is. Those that wait for an answer of ours stand still already."""
+        self._paused = True
+        for task in list(self._tasks.by_id):
+            with suppress(OSError):
+                ptrace(PTRACE_INTERRUPT, task)
+
+    def resume(self) -> None:
+        self._paused = False
+        standing, self._standing = self._standing, {}
+        for number, delivered in standing.items():
+            task = self._tasks.by_id.get(number)
+            if task is not None:
+                with suppress(OSError):
+                    self._resume(task, delivered)
+
     def _resume(self, task: Task, number: int = 0) -> None:
+        if self._paused:
+            self._standing[task.id] = number
+            return
         steps = task.exit is not None or task.process.steps
         ptrace(PTRACE_SYSCALL if steps else PTRACE_CONT, task.id, 0, number)
 
