@@ -25,37 +25,38 @@ class Wrong(Exception):
 
 
 class DockerfileError(Invalid):
-    """A Dockerfile that can't be built. ``line`` and ``column`` count from 1; 0 where there is no such place."""
+    """A Dockerfile that can't be built.
 
-    def __init__(self, reason: str, *, text: str, filename: str, at: Range | None) -> None:
-        self.reason, self.filename = reason, filename
-        self.line = at.line if at else 0
-        self.column = at.column if at else 0
-        self.end_line = max(at.end_line, at.line) if at else 0
-        self.excerpt = excerpt(text, filename, at) if at else ""
-        super().__init__(f"{self.excerpt}{reason}")
+    ``line`` and ``column`` are the place, counted from 1, and 0 where there is none; ``end_line`` is the last line
+    of the instruction. ``excerpt`` is the listing, "" without a place; ``reason`` is what is wrong.
+    """
+
+    def __init__(self, wrong: Wrong, *, text: str, filename: str, at: Range | None) -> None:
+        self.reason, self.filename = wrong.reason, filename
+        self.line, self.column = locate(text, at, wrong.near) if at else (0, 0)
+        self.end_line = at.end_line if at else 0
+        self.excerpt = excerpt(text, f"{filename}:{self.line}:{self.column}".removesuffix(":1"), at) if at else ""
+        super().__init__(f"{self.excerpt}{self.reason}")
 
 
-def locate(text: str, at: Range, near: str) -> Range:
-    """``at`` moved to where ``near`` stands in its lines, if it does."""
+def locate(text: str, at: Range, near: str) -> tuple[int, int]:
+    """Line and column where ``near`` stands in the lines ``at``; of their start, if it doesn't."""
     first, _, _ = near.partition("\n")
-    if not first:
-        return at
-    for number, line in enumerate(text.split("\n")[at.line - 1 : at.end_line], at.line):
+    lines = text.split("\n")[at.line - 1 : at.end_line] if first else ()
+    for number, line in enumerate(lines, at.line):
         column = line.find(first, at.column - 1 if number == at.line else 0)
         if column >= 0:
-            return Range(number, column + 1, at.end_line)
-    return at
+            return number, column + 1
+    return at.line, at.column
 
 
-def excerpt(text: str, filename: str, at: Range) -> str:
-    """The listing: two lines of context in all, four around a single line, as BuildKit has it."""
+def excerpt(text: str, place: str, at: Range) -> str:
+    """The listing: ``at`` is marked; two lines of context in all, four around a single line, as BuildKit has it."""
     lines = text.split("\n")
     start, end = at.line, min(max(at.end_line, at.line), len(lines))
     if not 1 <= start <= len(lines):
         return ""
     first, last = _padded(start, end, len(lines))
-    place = f"{filename}:{at.line}" + (f":{at.column}" if at.column > 1 else "")
     rows = [place, RULE]
     for number in range(first, last + 1):
         mark = ">>>" if start <= number <= end else "   "

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from kit.dockerfile.errors import DockerfileError, Wrong, locate
+from kit.dockerfile.errors import DockerfileError, Wrong
 from kit.dockerfile.go import SPACE
 from kit.dockerfile.instructions import Heredoc, Range
 from kit.dockerfile.variables import Lexer
@@ -51,8 +51,7 @@ class Text:
 
     def error(self, wrong: Wrong, at: Range | None) -> DockerfileError:
         """``wrong``, which happened at ``at``, as an error that shows its place."""
-        place = locate(self.text, at, wrong.near) if at else None
-        return DockerfileError(wrong.reason, text=self.text, filename=self.filename, at=place)
+        return DockerfileError(wrong, text=self.text, filename=self.filename, at=at)
 
 
 class Reader:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from kit.dockerfile import instructions as say
 from kit.dockerfile.checks import Findings, parse_check_options
 from kit.dockerfile.configure import under, with_env
-from kit.dockerfile.errors import DockerfileError, Wrong, locate
+from kit.dockerfile.errors import DockerfileError, Wrong
 from kit.dockerfile.go import quote
 from kit.dockerfile.instructions import Range
 from kit.dockerfile.lint import check_text
@@ -104,9 +104,7 @@ class _Planner:
     # Errors
 
     def _error(self, wrong: Wrong, at: Range | None) -> DockerfileError:
-        text, filename = self.dockerfile.text, self.dockerfile.filename
-        place = locate(text, at, wrong.near) if at else None
-        return DockerfileError(wrong.reason, text=text, filename=filename, at=place)
+        return DockerfileError(wrong, text=self.dockerfile.text, filename=self.dockerfile.filename, at=at)
 
     @contextmanager
     def _at(self, instruction: say.Instruction) -> Iterator[None]:
