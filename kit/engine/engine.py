@@ -11,16 +11,17 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from kit.engine.containers import clock
 from kit.engine.containers.commit import CommitOptions
 from kit.engine.containers.containers import Containers
 from kit.engine.containers.execs import Execs
 from kit.engine.containers.filters import Filters
+from kit.engine.containers.listing import moment
 from kit.engine.containers.logs import LogQuery
 from kit.engine.containers.networks import Networks
 from kit.engine.containers.streams import STDERR, STDOUT, Frame
@@ -33,7 +34,6 @@ from kit.engine.system import about
 from kit.engine.system.events import Events, Subscription
 from kit.engine.system.isolation import PromisedIsolator
 from kit.engine.system.usage import usage
-from kit.errors import Invalid
 from kit.layer.headers import Readable
 from kit.oci.digest import ImageID
 
@@ -71,9 +71,18 @@ class Engine:
         self._isolator = PromisedIsolator(settings.isolator, self._write_state)
         self._containers = Containers(self._store, self._isolator, root=home, emit=self._events.emit)
         self.images = Catalogue(self._store, self._containers, self._make_trade, self._events.emit)
-        self._restoring = threading.Thread(target=self._containers.restore, name="restore", daemon=True)
-        self._restoring.start()
         self._making = threading.Lock()
+        self._restoring = threading.Thread(target=self._restore, name="restore", daemon=True)
+        self._restoring.start()
+
+    def _restore(self) -> None:
+        """Puts in order what the engine before this one left, while the first questions are answered."""
+        from kit.engine.build.builder import Builder
+
+        self._builder = Builder(
+            self._store, self._isolator, root=self.home / "build", pull=self.images.pull, emit=self._events.emit
+        )
+        self._containers.restore()
 
     def _write_state(self, isolation: about.Isolation) -> None:
         """``engine.json`` tells who is interested how containers run here."""
@@ -82,7 +91,7 @@ class Engine:
 
     def close(self) -> None:
         """Stops every container and lets another engine have the home."""
-        self._restoring.join()
+        self.builder.close()
         self._containers.close()
         self._isolator.close()
         self._store.close()
@@ -118,18 +127,10 @@ class Engine:
         with self._making:
             return self._trade
 
-    @cached_property
-    def _builder(self) -> "Builder":
-        from kit.engine.build.builder import Builder
-
-        return Builder(
-            self._store, self._isolator, root=self.home / "build", pull=self.images.pull, emit=self._events.emit
-        )
-
     @property
     def builder(self) -> "Builder":
-        with self._making:
-            return self._builder
+        self._restoring.join()
+        return self._builder
 
     # what needs more than one part, or values of theirs
 
@@ -195,20 +196,19 @@ class Engine:
         """A build's progress, and what ends it early. ``options``: names and values of ``BuildOptions``.
 
         Raises:
-            Invalid: while it runs, before its first message, when the Dockerfile can't be read.
+            Invalid: a context, a Dockerfile or an option that can't be.
+            NotFound, Unavailable: a remote context that can't be had.
         """
         from kit.engine.build.options import BuildOptions
 
-        self._restoring.join()
-        known = {field.name for field in fields(BuildOptions)}
-        if unknown := set(options) - known:
-            raise Invalid(f"a build has no option {min(unknown)!r}")
-        progress = self.builder.build(context, BuildOptions(**options))
-        return progress, getattr(progress, "cancel", lambda: None)
+        build = self.builder.build(cast(BinaryIO, context), BuildOptions(**options))
+        return cast("Iterator[Message]", build), build.cancel
 
-    def prune_builds(self, wanted: Filters, *, everything: bool = False, keep: int = 0) -> Json:
-        """Empties the build cache."""
-        return self.builder.prune()
+    def prune_builds(self, wanted: Filters, *, keep: int = 0) -> Json:
+        """Empties the build cache. Filters: until."""
+        wanted.check("until")
+        ages = [(clock.now() - moment(text)) / clock.SECOND for text in wanted.values("until")]
+        return self.builder.prune(older_than=max(ages, default=0.0), keep=keep)
 
     def version(self) -> Json:
         return about.version(self._isolator.isolation)
@@ -228,7 +228,7 @@ class Engine:
         )
 
     def usage(self) -> Json:
-        return usage(self._store, self.containers, self.images.list(Filters()), [])
+        return usage(self._store, self.containers, self.images.list(Filters()), self.builder.usage())
 
     def events(self, *, since: str = "", until: str = "", filters: str = "") -> Subscription:
         """

@@ -23,7 +23,7 @@ _WRITING = threading.Lock()
 
 class NotConnected(KitError):
     def __init__(self, container: str, network: str) -> None:
-        super().__init__(f"container {container} is not connected to the network {network}")
+        super().__init__(f"container {container} is not connected to network {network}")
 
 
 def files(container: Container) -> dict[str, Path]:

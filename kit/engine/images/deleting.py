@@ -61,19 +61,20 @@ class Deletion:
             NameInUse, InUse: what was untagged before stays untagged.
         """
         images = self._store.images
-        image = images.resolve(name)
+        image, untagged = images.resolve(name), False
         if not _is_id(image, name):
             if not force and _one_name(self._names(image)):
                 for container, _ in self._users(image):
                     raise NameInUse(name, container, image)
             self._untag(image, parse_reference(name).with_default_tag())
+            untagged = True
             if self._names(image):
                 return self.rows
         elif _one_name(self._names(image)):
             self._check(image, Mask(soft=not force, names=False))
             for reference in self._names(image):
                 self._untag(image, reference)
-        self._delete(image, force=force, prune=prune)
+        self._delete(image, force=force, prune=prune, quiet=untagged)
         return self.rows
 
     def _names(self, image: ImageID) -> list[Reference]:
@@ -95,12 +96,15 @@ class Deletion:
         self.rows.append({"Untagged": reference.familiar})
 
     def _delete(self, image: ImageID, *, force: bool, prune: bool, quiet: bool = False) -> None:
-        """Deletes the image; with ``prune`` also its nameless parents. ``quiet``: an obstacle ends it silently."""
+        """Deletes the image; with ``prune`` also its nameless parents.
+
+        ``quiet``: that something still needs it is no error, because a name was taken away already.
+        """
         images = self._store.images
         try:
             self._check(image, Mask(soft=not force))
-        except InUse:
-            if quiet:
+        except InUse as error:
+            if quiet and (error.used or images.children(image) or self._names(image)):
                 return
             raise
         parent = images.parent(image)

@@ -148,18 +148,13 @@ class Trade:
         reference = named(name, tag)
         if reference.digest:
             raise Invalid("cannot push a digest reference")
-        images = self._store.images
-        tags = {
-            other.tag: image
-            for image in images.all()
-            for other in images.references(image)
-            if other.name == reference.name and reference.tag in ("", other.tag)
-        }
-        if not tags:
-            if reference.tag:
-                raise NotFound(f"tag does not exist: {reference.familiar}")
-            raise NotFound(f"An image does not exist locally with the tag: {reference.familiar_name}")
-        sources: dict[str, PushSource] = {tag: Source(self._store, image) for tag, image in sorted(tags.items())}
+        known = self._tagged(reference)
+        missing = self._missing(reference, known)
+        if missing is not None:
+            yield Event(f"The push refers to repository [{reference.name}]")
+            raise missing
+        tags = {reference.tag: known[reference.tag]} if reference.tag else known
+        sources: dict[str, PushSource] = {tag: Source(self._store, image) for tag, image in tags.items()}
         bare = Reference(reference.repository, reference.registry)
         yield from push(
             bare,
@@ -168,9 +163,23 @@ class Trade:
             settings=self._settings,
             whereabouts=self._whereabouts,
         )
-        for word, image in tags.items():
-            digest = sources[word].manifest.digest
-            images.remember_digest(Reference(bare.repository, bare.registry, digest=digest), image)
+        for tag, image in tags.items():
+            digest = sources[tag].manifest.digest
+            self._store.images.remember_digest(Reference(bare.repository, bare.registry, digest=digest), image)
+
+    def _tagged(self, reference: Reference) -> dict[str, ImageID]:
+        """The tags that are here of the reference's repository, by name."""
+        images = self._store.images
+        pairs = ((other, image) for image in images.all() for other in images.references(image))
+        return dict(sorted((other.tag, image) for other, image in pairs if other.name == reference.name))
+
+    @staticmethod
+    def _missing(reference: Reference, known: Mapping[str, ImageID]) -> NotFound | None:
+        if not known:
+            return NotFound(f"An image does not exist locally with the tag: {reference.familiar_name}")
+        if reference.tag and reference.tag not in known:
+            return NotFound(f"tag does not exist: {reference.familiar}")
+        return None
 
     def distribution(self, name: str, login: Mapping[str, Any]) -> Json:
         """What a registry has under a name: its descriptor and the platforms.

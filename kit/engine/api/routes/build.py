@@ -58,8 +58,7 @@ def build(backend: Backend, request: Request) -> Answer:
 
 def prune(backend: Backend, request: Request) -> Answer:
     wanted = backend.filters(request.text("filters"))
-    keep = request.number("keep-storage")
-    return ok(backend.prune_builds(wanted, everything=request.flag("all"), keep=keep))
+    return ok(backend.prune_builds(wanted, keep=request.number("keep-storage")))
 
 
 ROUTES = (
