@@ -11,7 +11,7 @@ import os
 import selectors
 import threading
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,7 +129,8 @@ def _start(isolator: Isolator, sandbox: Sandbox, process: Process, writers: list
 def _end(running: Running) -> None:
     """When process 1 has ended, nothing else runs on, and the pipes come to their end."""
     running.wait()
-    running.kill()
+    with suppress(OSError):  # what is gone already can't be asked
+        running.kill()
 
 
 def _process(step: RunStep, account: Account, env: tuple[str, ...]) -> Process:

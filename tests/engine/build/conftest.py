@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from kit.layer.tarball import scan
 from kit.layer.tree import Entry
 from kit.oci.config import History, ImageConfig, RunConfig
 from kit.oci.reference import parse_reference
-from tests.engine.build.cases import PARENT, TRIGGERS, File, tar
+from tests.engine.build.cases import PARENT, TRIGGERS, File, tar, unpack
 
 MADE = "2026-01-01T00:00:00Z"
 ON_BUILD = ("COPY hello /from-trigger", "RUN echo trigger > /log")
@@ -102,22 +103,19 @@ def lab(isolator: Isolator, cache: Path, tmp_path: Path) -> Iterator[Lab]:
         layer = made.store.layers.add(file)
     history = (History(created=MADE, comment="Imported from -"),)
     for name, run in ((PARENT, RunConfig()), (TRIGGERS, RunConfig(on_build=ON_BUILD))):
-        lines = history if name == PARENT else (*history, *_trigger_lines())
-        config = ImageConfig.of(run=run, diff_ids=[layer.diff_id], history=lines, created=MADE)
+        config = ImageConfig.of(run=run, diff_ids=[layer.diff_id], history=history, created=MADE)
         made.store.images.tag(parse_reference(name), made.store.images.put(config))
     yield made
     made.close()
-
-
-def _trigger_lines() -> tuple[History, ...]:
-    return ()
 
 
 # A real dockerd
 
 
 @pytest.fixture(scope="session")
-def buildkit(dockerd: docker.DockerClient, dockerd_host: str, cache: Path) -> Callable[..., tuple[Any, dict[str, Entry]]]:
+def buildkit(
+    dockerd: docker.DockerClient, dockerd_host: str, cache: Path
+) -> Callable[..., tuple[Any, dict[str, Entry]]]:
     """``buildkit(dockerfile, files, …)``: config and tree of what dockerd's own BuildKit makes."""
     command = next((path for path in _docker_commands() if _speaks_buildkit(path)), None)
     if command is None:
@@ -126,13 +124,15 @@ def buildkit(dockerd: docker.DockerClient, dockerd_host: str, cache: Path) -> Ca
     lines = "".join(f"ONBUILD {line}\n" for line in ON_BUILD)
     environment = os.environ | {"DOCKER_BUILDKIT": "1", "DOCKER_HOST": dockerd_host}
 
-    def run(context: bytes, name: str, *flags: str) -> tuple[Any, dict[str, Entry]]:
-        words = [command, "build", "--progress=plain", "-q", "-t", name, *flags, "-"]
-        done = subprocess.run(words, input=context, capture_output=True, env=environment, timeout=120)
-        assert done.returncode == 0, done.stderr.decode()
+    def run(dockerfile: str, files: Mapping[str, File], name: str, *flags: str) -> tuple[Any, dict[str, Entry]]:
+        with tempfile.TemporaryDirectory() as folder:
+            unpack(files, dockerfile, Path(folder))
+            words = [command, "build", "--progress=plain", "-q", "-t", name, *flags, folder]
+            done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=240)
+        assert done.returncode == 0, done.stderr
         return read_image(dockerd, name)
 
-    run(tar({}, f"FROM {PARENT}\n{lines}"), TRIGGERS)
+    run(f"FROM {PARENT}\n{lines}", {}, TRIGGERS)
     return run
 
 
