@@ -115,7 +115,8 @@ class Contained:
 
     def pause(self) -> None:
         if self._is_first and self._group.can_freeze:
-            self._group.freeze(True)
+            with suppress(FileNotFoundError):  # it has just ended
+                self._group.freeze(True)
             return
         stopped: set[int] = set()
         while new := set(self.processes()) - stopped:  # Whoever forks while we look is found on the next round.

@@ -123,7 +123,7 @@ class _Keeper:
         """The steps of process 1: it makes what the container sees, then runs in it."""
         inside.take_over(stdio, terminal=process.tty)
         self.group.join()
-        linux.unshare(_NAMESPACES | (linux.CLONE_NEWNET if self.sandbox.network == "none" else 0))
+        linux.unshare(self._namespaces)
         socket.sethostname(self.sandbox.hostname)
         if self.sandbox.network == "none":
             _loopback_up()
@@ -133,11 +133,15 @@ class _Keeper:
         _make_directory(process.cwd)
         self._run(process)
 
+    @property
+    def _namespaces(self) -> int:
+        return _NAMESPACES | (linux.CLONE_NEWNET if self.sandbox.network == "none" else 0)
+
     def _join(self, process: Process, stdio: Stdio) -> NoReturn:
         """The steps of a later process: into the namespaces of the first."""
         inside.take_over(stdio, terminal=process.tty)
         self.group.join()
-        linux.setns(self.first, _NAMESPACES | linux.CLONE_NEWNET)
+        linux.setns(self.first, self._namespaces)
         self._run(process)
 
     def _run(self, process: Process) -> NoReturn:

@@ -55,7 +55,9 @@ class Asked:
             kernel.answer_with_descriptor(self.listener, self.identity, descriptor, close_on_exec=close_on_exec)
 
 
-def serve(arrivals: socket.socket, handle: Callable[[Asked], None], welcome: Callable[[bytes, Sequence[int]], None]) -> None:
+def serve(
+    arrivals: socket.socket, handle: Callable[[Asked], None], welcome: Callable[[bytes, Sequence[int]], None]
+) -> None:
     """Answers until ``arrivals`` is closed. ``welcome`` gets what each message brings: first of all a listener."""
     poll = select.poll()
     poll.register(arrivals, select.POLLIN)

@@ -180,7 +180,10 @@ def program(
     tables = _TABLES[machine]
     code = [Instruction(_LOAD, _AT_ARCHITECTURE)]
     for table in tables:
-        body = [Instruction(_LOAD, _AT_NUMBER), *_tree(_cases(table, shared_network, asked if table is tables[0] else NOTHING))]
+        body = [
+            Instruction(_LOAD, _AT_NUMBER),
+            *_tree(_cases(table, shared_network, asked if table is tables[0] else NOTHING)),
+        ]
         code += [Instruction(_EQUAL, table.audit, 1, 0), Instruction(0x05, len(body)), *body]
     code += _error(errno.ENOSYS)
     return b"".join(struct.pack("=HBBI", step.code, step.yes, step.no, step.value) for step in code)

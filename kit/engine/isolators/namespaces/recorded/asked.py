@@ -50,7 +50,11 @@ def blocks(machine: str = platform.machine()) -> dict[int, Block]:
     """What the filter does, by the number of the call."""
     number = dict(numbers(machine))
     special = {
-        number.pop("getsockopt"): (*_unless(1, socket.SOL_SOCKET), *_unless(2, socket.SO_PEERCRED), *_return(_NOTIFY)),
+        number.pop("getsockopt"): (
+            *_unless(1, socket.SOL_SOCKET),
+            *_unless(2, socket.SO_PEERCRED),
+            *_return(_NOTIFY),
+        ),
         number.pop("setrlimit"): (*_unless(0, TAG), *_return(_REFUSE)),
         number.pop("prlimit64"): (*_unless(1, TAG), *_unless_pointer(2), *_return(_REFUSE)),
         number.pop("prctl"): (_argument(0), *_one_of(_PRCTL), *_return(_ALLOW)),

@@ -29,10 +29,14 @@ class Space(Memory):
         return buffer.raw[:done]
 
     def write(self, address: int, data: bytes) -> None:
-        if self._move(_libc.process_vm_writev, ctypes.create_string_buffer(data, len(data)), address, len(data)) < len(data):
+        if self._move(
+            _libc.process_vm_writev, ctypes.create_string_buffer(data, len(data)), address, len(data)
+        ) < len(data):
             raise OSError(errno.EFAULT, "")
 
-    def _move(self, how: "ctypes._NamedFuncPointer", buffer: "ctypes.Array[ctypes.c_char]", address: int, size: int) -> int:
+    def _move(
+        self, how: "ctypes._NamedFuncPointer", buffer: "ctypes.Array[ctypes.c_char]", address: int, size: int
+    ) -> int:
         here, there = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), size), (ctypes.c_size_t * 2)(address, size)
         done = int(how(self.pid, here, ctypes.c_ulong(1), there, ctypes.c_ulong(1), ctypes.c_ulong(0)))
         if done < 0:
@@ -44,7 +48,7 @@ class Task:
     """Who asks. Setting ``identity`` changes it at once."""
 
     def __init__(self, pid: int, people: People, proc: int) -> None:
-        self.id, self._people, self._proc = pid, people, proc
+        self.pid, self._people, self._proc = pid, people, proc
         self.memory = Space(pid)
         self._identity = people.of(pid)
 
@@ -59,13 +63,18 @@ class Task:
     @identity.setter
     def identity(self, who: Identity) -> None:
         if who != self._identity:
-            self._people.become(self.id, who)
+            self._people.become(self.pid, who)
             self._identity = who
 
     def status(self, name: bytes) -> bytes:
         """A line of ``/proc/PID/status``."""
-        with open(os.open(b"%d/status" % self.id, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc), "rb") as file:
+        with open(os.open(b"%d/status" % self.pid, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc), "rb") as file:
             return next(line.partition(b":")[2].strip() for line in file if line.startswith(name + b":"))
+
+    @property
+    def id(self) -> int:
+        """Its number in the container."""
+        return int(self.status(b"NSpid").split()[-1])
 
     @property
     def umask(self) -> int:

@@ -23,12 +23,12 @@ _CREATE, _REPLACE = 1, 2
 def chmod(call: Call, place: Where, mode: int) -> int:
     check_way(call, place)
     status = place.status()
-    face = call.box.face(status, place)
-    mode = ownership.mode_after_chmod(face, mode, call.who)
+    wanted, mode = mode & 0o7777, ownership.mode_after_chmod(call.box.face(status, place), mode, call.who)
+    if not call.box.can_record(status):
+        return NATIVE if call.box.is_of_the_kernel(status) else 0  # Devices take every mode and forget it.
     record = call.box.owners.find(status)
-    is_simple = record is None or (record.mode is None and record.st_mode is None)
-    if not call.box.can_record(status) or (is_simple and shown(mode, stat.S_ISDIR(status.mode)) == mode):
-        if mode & stat.S_ISGID or not stat.S_ISGID & stat.S_IMODE(face.mode) or call.is_above:
+    if (record is None or (record.mode is None and record.st_mode is None)) and wanted == mode:
+        if shown(mode, stat.S_ISDIR(status.mode)) == mode:
             return NATIVE
     _set_mode(call, place, status, mode)
     return 0

@@ -69,10 +69,10 @@ def _wanted(flags: int) -> int:
 
 
 def _open_device(call: Call, device: int, flags: int) -> int:
-    """The disk has an empty file for a device. Docker allows a handful of devices, wherever they lie."""
+    """The disk has an empty file for a device. Docker allows a handful, wherever they lie; others open nothing."""
     name = _DEVICES.get((os.major(device), os.minor(device)))
     if name is None:
-        raise OSError(errno.EPERM, "")
+        raise OSError(errno.EACCES, "")
     return _hand_over(call, os.open(b"/dev/" + name, flags & ~(os.O_CREAT | os.O_EXCL) | os.O_CLOEXEC), flags)
 
 

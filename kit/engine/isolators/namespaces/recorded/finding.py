@@ -15,6 +15,11 @@ from kit.engine.isolators.supervisor import kernel, ownership
 from kit.engine.isolators.supervisor.kernel import AT_CWD, AT_NO_FOLLOW, Status
 from kit.engine.isolators.supervisor.ownership import EXECUTE, WRITE, Face
 
+
+_SELF = b"/proc/self/"
+"""The one link that means something else for whoever follows it: we are in nobody's ``/proc``."""
+
+
 class Where(NamedTuple):
     """A path relative to a directory that is open here. Its first ``base`` bytes lead to where it starts from."""
 
@@ -51,12 +56,11 @@ def where(call: Call, directory: int, path: bytes) -> Where:
     """
     if not path:
         raise FileNotFoundError
+    if path.startswith(_SELF):
+        path = b"/proc/%s/%s" % (call.task.status(b"NStgid").split()[-1], path.removeprefix(_SELF))
     if path.startswith(b"/") and not call.box.somebody_changed_root:
         return Where(AT_CWD, path)
-    if path.startswith(b"/"):
-        start = b"%d/root" % call.pid
-    else:
-        start = descriptor(call, directory).path
+    start = b"%d/root" % call.pid if path.startswith(b"/") else descriptor(call, directory).path
     return Where(call.box.proc, start + b"/" + path, len(start))
 
 

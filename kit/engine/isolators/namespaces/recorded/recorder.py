@@ -20,7 +20,7 @@ from kit.engine.isolators.namespaces.network import Network, read
 from kit.engine.isolators.namespaces.notify import Asked
 from kit.engine.isolators.namespaces.recorded import asked, facts, files, programs
 from kit.engine.isolators.namespaces.recorded.call import Call
-from kit.engine.isolators.namespaces.recorded.finding import Where, descriptor, either, named, where
+from kit.engine.isolators.namespaces.recorded.finding import Where, descriptor, either, named
 from kit.engine.isolators.namespaces.recorded.people import People
 from kit.engine.isolators.supervisor import ids, kernel, people
 from kit.engine.isolators.supervisor.call import ANSWERED, NATIVE
@@ -61,12 +61,12 @@ class Recorder:
         numbers = asked.numbers()
         self._handlers = {numbers[name]: handler for name, handler in _HANDLERS.items() if name in numbers}
         self._execute = {numbers[name] for name in ("execve", "execveat")}
-        self._addresses = {numbers[name] for name in ("connect", "sendto")}
+        self._addresses = {numbers["bind"]: (1, 2), numbers["connect"]: (1, 2), numbers["sendto"]: (4, 5)}
         self._bind = numbers["bind"]
         self._kernels_own: set[tuple[int, int]] = set()
 
     def welcome(self, message: bytes, brought: Sequence[int]) -> None:
-        """A process is about to start; ``message`` says as whom, and what it executes. It brings its root directory."""
+        """A process is about to start, and has brought its root directory; ``message`` says as whom, and with what."""
         told = json.loads(message)
         listener, root = brought
         if not self._is_inside:
@@ -96,14 +96,13 @@ class Recorder:
         return programs.execute(Call(question, self), Where(AT_CWD, program))
 
     def _answer(self, question: Asked) -> int:
-        if question.what in self._addresses or question.what == self._bind:
+        if question.what in self._addresses:
             return self._with_address(question)
         return self._handlers[question.what](Call(question, self))
 
     def _with_address(self, question: Asked) -> int:
-        place, size = (1, 2) if question.what not in self._addresses or not question.arguments[4:] else (1, 2)
-        if question.what == asked.numbers()["sendto"]:
-            place, size = 4, 5
+        """A socket of the file system is a file; the others are the network's business."""
+        place, size = self._addresses[question.what]
         address = read(self.proc, question.pid, question.arguments[place], min(question.unsigned(size), 128))
         if address[:2] == _UNIX and address[2:3] not in (b"", b"\0"):
             act = programs.bind_unix if question.what == self._bind else programs.connect_unix
