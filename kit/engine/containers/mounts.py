@@ -66,8 +66,12 @@ class InvalidVolumeName(Invalid):
 def check_volume_name(name: str) -> None:
     """
     Raises:
-        InvalidVolumeName
+        Invalid
     """
+    if len(name) == 1:
+        raise Invalid(
+            f"create {name}: volume name is too short, names should be at least two alphanumeric characters"
+        )
     if not _VOLUME_NAME.fullmatch(name):
         raise InvalidVolumeName(name)
 
@@ -86,7 +90,7 @@ def parse_bind(spec: str) -> MountPoint:
     options = mode.split(",") if mode else []
     known = (*_PROPAGATION, *_CONSISTENCY, *_LABELS, "ro", "rw", "nocopy")
     if any(option not in known for option in options):
-        raise Invalid(f"invalid volume specification: '{spec}': invalid mode: {mode}")
+        raise Invalid(f"invalid mode: {mode}")
     if source.startswith("/"):
         kind, name = "bind", ""
         propagation = next((option for option in options if option in _PROPAGATION), "rprivate")

@@ -63,7 +63,9 @@ class Room:
         self.store.images.tag(parse_reference(name), image)
         return image
 
-    def create(self, *argv: str, name: str = "", image: str = "busybox:1", host: Json | None = None, **more: Any) -> str:
+    def create(
+        self, *argv: str, name: str = "", image: str = "busybox:1", host: Json | None = None, **more: Any
+    ) -> str:
         body = {"Image": image, "Cmd": list(argv) or None, "HostConfig": host or {}, **more}
         return self.containers.create(body, name)[0]
 
@@ -90,7 +92,9 @@ class Room:
 
     def exec(self, key: str, *argv: str, **how: Any) -> tuple[int | None, str]:
         """Exit code and output of one more process."""
-        found = self.containers.execs.create(key, {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True, **how})
+        found = self.containers.execs.create(
+            key, {"Cmd": list(argv), "AttachStdout": True, "AttachStderr": True, **how}
+        )
         output = b"".join(frame.data for frame in self.containers.execs.start(found.id).frames())
         assert found.ended.wait(10)
         return found.exit_code, output.decode()

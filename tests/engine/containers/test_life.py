@@ -187,7 +187,9 @@ def test_lists_show_what_runs_and_filter(room: Room) -> None:
     rows = room.containers.list(Filters({"exited": ["1"]}))
     assert [(row["Id"], row["Command"], row["Image"]) for row in rows] == [(ended, "false", "busybox:1")]
     assert rows[0]["Status"].startswith("Exited (1) ")
-    assert [row["Id"] for row in room.containers.list(Filters({"ancestor": ["busybox:1"], "name": ["run"]}))] == [runs]
+    assert [row["Id"] for row in room.containers.list(Filters({"ancestor": ["busybox:1"], "name": ["run"]}))] == [
+        runs
+    ]
 
 
 def test_a_healthcheck_says_how_it_fares(room: Room) -> None:

@@ -14,7 +14,16 @@ from kit.errors import Invalid
         ("/a:/b", MountPoint("bind", "/b", source="/a", propagation="rprivate", copy=False, from_bind=True)),
         (
             "/a/:/b/:ro",
-            MountPoint("bind", "/b", source="/a", read_only=True, mode="ro", propagation="rprivate", copy=False, from_bind=True),
+            MountPoint(
+                "bind",
+                "/b",
+                source="/a",
+                read_only=True,
+                mode="ro",
+                propagation="rprivate",
+                copy=False,
+                from_bind=True,
+            ),
         ),
         ("data:/b", MountPoint("volume", "/b", name="data", mode="z", from_bind=True)),
         ("data:/b:nocopy", MountPoint("volume", "/b", name="data", mode="nocopy", copy=False, from_bind=True)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kit.engine.containers.ports import Binding, Port, Publisher, PortTaken, parse, wanted
+from kit.engine.containers.ports import Binding, Port, PortTaken, Publisher, parse, wanted
 from kit.errors import Invalid
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kit.engine.containers.execs import ExecFailed, NoSuchExec
-from kit.oci.users import UnknownUser
 from kit.errors import Conflict
+from kit.oci.users import UnknownUser
 
 Room = Any
 

@@ -108,7 +108,9 @@ def test_limits_that_nothing_enforces_are_kept_and_warned_of() -> None:
 
 def test_an_update_changes_limits_and_the_policy_only() -> None:
     before = made({})
-    after = updated(before, {"CpuShares": 3, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}, "User": "x"})
+    after = updated(
+        before, {"CpuShares": 3, "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 2}, "User": "x"}
+    )
     assert (after.host["CpuShares"], after.restart_name, after.restart_limit) == (3, "on-failure", 2)
     assert after.config == before.config
     with pytest.raises(Conflict, match="AutoRemove is enabled"):
