@@ -3,6 +3,9 @@
 A container owns one loopback address, 127.66.x.y. "Any address" and loopback are that address; its ports below
 1024, which an ordinary user may not have, lie at port + 64512 there. Both ways are stateless.
 
+A service of the machine that listens on "any address" would answer there, too. So only ports are reached that
+somebody has bound at this very address.
+
 Source: ip(7), ipv6(7).
 """
 
@@ -10,6 +13,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -24,12 +28,13 @@ _DNS = 53
 
 @dataclass
 class Network:
-    """One container's addresses. ``alone``: it reaches nothing but what it has bound itself."""
+    """One container's addresses. ``alone``: it reaches nothing but itself."""
 
     own: bytes
     alone: bool = False
     resolvers: frozenset[bytes] = frozenset()
     bound: set[bytes] = field(default_factory=set)
+    """Ports, as on the machine."""
 
     @classmethod
     def of(cls, sandbox: Sandbox, resolvers: frozenset[bytes]) -> "Network":
@@ -88,12 +93,15 @@ class Network:
             host = self.own
         shifted = self.port_outside(number) if host[:2] == _CONTAINERS or self.alone else number
         target = shifted.to_bytes(2, "big") + host
-        if self.alone:
-            if binds:
-                self.bound.add(target[:2])
-            elif target[:2] not in self.bound:
-                raise OSError(errno.ECONNREFUSED, "")
+        if binds:
+            self.bound.add(target[:2])
+        elif host == self.own and self._shifts and target[:2] not in self.bound and not self._is_shared(shifted):
+            raise OSError(errno.ECONNREFUSED, "")
         return target
+
+    def _is_shared(self, port: int) -> bool:
+        """Whether another container at the same address (``--network container:…``) has bound the port."""
+        return not self.alone and is_bound(self.own, port)
 
     def _refuse_outside(self, binds: bool) -> None:
         if self.alone:
@@ -102,6 +110,10 @@ class Network:
     def incoming(self, address: bytes) -> bytes | None:
         """The kernel's address as the program shall see it; None: as it is."""
         family = struct.unpack_from("=H", address)[0] if len(address) >= 2 else -1
+        if family == socket.AF_INET and address[4:8] in (self.own, _ANY):
+            self.bound.add(address[2:4])
+        if family == socket.AF_INET6 and address[8:24] in (_MAPPED + self.own, _ANY6):
+            self.bound.add(address[2:4])
         if family == socket.AF_INET and address[4:8] == self.own:
             return address[:2] + self._port_shown(address) + address[4:]
         if family == socket.AF_INET6 and address[8:24] == _MAPPED + self.own:
@@ -110,6 +122,19 @@ class Network:
 
     def _port_shown(self, address: bytes) -> bytes:
         return self.port_inside(int.from_bytes(address[2:4], "big")).to_bytes(2, "big")
+
+
+def is_bound(address: bytes, port: int) -> bool:
+    """Whether a socket of this machine is bound to exactly this IPv4 address and port."""
+    wanted = b"%08X:%04X" % (int.from_bytes(address, sys.byteorder), port)
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        try:
+            with open(f"/proc/net/{name}", "rb") as file:
+                if any(line.split()[1].endswith(wanted) for line in file):
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def name_servers(lines: Iterable[str] | None = None) -> frozenset[bytes]:

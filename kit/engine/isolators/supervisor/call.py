@@ -5,7 +5,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kit.engine.isolators.supervisor import kernel
-from kit.engine.isolators.supervisor.paths import Found, Parent
+from kit.engine.isolators.supervisor.paths import Found, Parent, descriptor_link
 from kit.engine.isolators.supervisor.tasks import Task
 
 if TYPE_CHECKING:
@@ -67,12 +67,8 @@ class Call:
 
     def descriptor(self, number: int) -> Found:
         """What the task has open as ``number`` (AT_FDCWD: its working directory)."""
-        if number == kernel.AT_CWD:
-            link = b"/proc/%d/cwd" % self.task.id
-        else:
-            link = b"/proc/%d/fd/%d" % (self.task.id, number)
         try:
-            held = os.open(link, os.O_PATH | os.O_CLOEXEC)
+            held = os.open(descriptor_link(self.task, number), os.O_PATH | os.O_CLOEXEC)
         except OSError as problem:
             raise OSError(errno.EBADF, "") from problem
         return self.box.paths.already_open(held)

@@ -1,9 +1,9 @@
 """``execve`` in a root file system that the kernel does not know.
 
-The kernel would look for the program, its interpreter (``#!``) and its loader (ELF's PT_INTERP) on the machine. So the
-supervisor resolves all three in the container, and lets the kernel execute the container's loader with the program
-as its first argument: what ``ld.so PROGRAM`` does on any machine. The program's name in ``ps`` comes from a symlink of that
-name.
+The kernel would look for the program, its interpreter (``#!``) and its loader (ELF's PT_INTERP) on the machine. So
+the supervisor resolves all three in the container, and lets the kernel execute the container's loader with the
+program as its first argument: what ``ld.so PROGRAM`` does on any machine. The program's name in ``ps`` comes from a
+symlink of that name.
 
 Source: execve(2); elf(5); ld.so(8), ``--argv0``; Linux, fs/binfmt_script.c.
 """

@@ -62,6 +62,14 @@ def _symlink(call: Call, directory: int, path: int) -> int:
     return files.symlink(call, call.parent(path, directory, to_make=True))
 
 
+def _fstat_at(call: Call) -> int:
+    return files.stat_file(call, call.find_or_descriptor(1, call.number(0), call.number(3)), 2)
+
+
+def _fchown(call: Call) -> int:
+    return facts.chown(call, call.descriptor(call.number(0)), call.unsigned(1), call.unsigned(2))
+
+
 def _chown_at(call: Call) -> int:
     found = call.find_or_descriptor(1, call.number(0), call.number(4))
     return facts.chown(call, found, call.unsigned(2), call.unsigned(3))
@@ -74,9 +82,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "stat": lambda call: files.stat_file(call, call.find(0), 1),
     "lstat": lambda call: files.stat_file(call, call.find(0, follow=False), 1),
     "fstat": files.fstat,
-    "newfstatat": lambda call: files.stat_file(
-        call, call.find_or_descriptor(1, call.number(0), call.number(3)), 2
-    ),  # fmt: skip
+    "newfstatat": _fstat_at,
     "statx": files.statx,
     "access": lambda call: files.access(call, call.find(0), call.number(1)),
     "faccessat": lambda call: files.access(call, call.find(1, call.number(0)), call.number(2)),
@@ -107,9 +113,7 @@ _HANDLERS: Mapping[str, Handler] = {
     "chown": lambda call: facts.chown(call, call.find(0), call.unsigned(1), call.unsigned(2)),
     "lchown": lambda call: facts.chown(call, call.find(0, follow=False), call.unsigned(1), call.unsigned(2)),
     "fchownat": _chown_at,
-    "fchown": lambda call: facts.chown(
-        call, call.descriptor(call.number(0)), call.unsigned(1), call.unsigned(2)
-    ),  # fmt: skip
+    "fchown": _fchown,
     "utime": lambda call: facts.set_times(call, call.find(0), _times(call, 1, 16, 1)),
     "utimes": lambda call: facts.set_times(call, call.find(0), _times(call, 1, 32, 1000)),
     "futimesat": lambda call: facts.set_times(

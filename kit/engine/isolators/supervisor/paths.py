@@ -116,28 +116,19 @@ class Paths:
 
     def base(self, task: Task, directory: int) -> bytes:
         """The path of a directory that the task has open, or is in."""
-        if directory == kernel.AT_CWD:
-            link = b"/proc/%d/cwd" % task.id
-        else:
-            link = b"/proc/%d/fd/%d" % (task.id, directory)
         try:
-            host = os.readlink(link)
+            host = os.readlink(descriptor_link(task, directory))
         except OSError as problem:
             raise OSError(errno.EBADF, "") from problem
         shown = self.shown(host)
         if shown is None:
-            kernel_view = host if host.startswith((b"/proc/", b"/sys/")) or host in (b"/proc", b"/sys") else None
-            shown = self._kernel_view(task, kernel_view)
+            if not host.startswith((b"/proc/", b"/sys/")):
+                raise OSError(errno.ENOENT, "")
+            shown = host  # A directory of the machine's own: it has the same name in the container.
         root = task.process.root
         if root and (shown == root or shown.startswith(root + b"/")):
             return shown[len(root) :] or b"/"
         return shown
-
-    def _kernel_view(self, task: Task, host: bytes | None) -> bytes:
-        """A directory of the machine's own /proc or /sys: they have the same names in the container."""
-        if host is None:
-            raise OSError(errno.ENOENT, "")
-        return host
 
     def absolute(self, task: Task, directory: int, path: bytes) -> bytes:
         """``path`` from the root of the task, not resolved."""
@@ -258,6 +249,13 @@ class Paths:
                 done = list(top)
             todo += _parts(link)[::-1]
         return self.place_of(b"/" + b"/".join(done))
+
+
+def descriptor_link(task: Task, number: int) -> bytes:
+    """Where the kernel shows what a task has open as ``number`` (AT_FDCWD: its working directory)."""
+    if number == kernel.AT_CWD:
+        return b"/proc/%d/cwd" % task.id
+    return b"/proc/%d/fd/%d" % (task.id, number)
 
 
 def join(directory: bytes, name: bytes) -> bytes:

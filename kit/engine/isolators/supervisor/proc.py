@@ -18,9 +18,9 @@ from kit.engine.isolators.supervisor.places import O_PATH, link_of, reopen
 from kit.engine.isolators.supervisor.tasks import Process, Task, Tasks
 
 _HIDDEN = frozenset(
-    b"acpi asound bus config.gz driver iomem ioports interrupts kallsyms kcore keys key-users kmsg kpagecgroup kpagecount"
-    b" kpageflags latency_stats modules mtrr sched_debug scsi slabinfo sysrq-trigger timer_list timer_stats"
-    b" vmallocinfo".split()
+    b"acpi asound bus config.gz driver iomem ioports interrupts kallsyms kcore keys key-users kmsg kpagecgroup"
+    b" kpagecount kpageflags latency_stats modules mtrr sched_debug scsi slabinfo sysrq-trigger sysvipc timer_list"
+    b" timer_stats vmallocinfo".split()
 )
 _HIDDEN_IN_SYS = (b"firmware", b"devices/virtual/powercap", b"kernel/debug", b"kernel/tracing", b"kernel/security")
 _WRITABLE = frozenset((b"comm", b"oom_score_adj", b"oom_adj", b"coredump_filter", b"timerslack_ns", b"clear_refs"))
@@ -64,7 +64,7 @@ class Proc:
     def find(self, task: Task, inner: bytes) -> int:
         if inner.startswith(b".held/") and inner[6:].isdigit() and int(inner[6:]) in task.process.held:
             return os.open(b"/proc/self/fd/" + inner[6:], O_PATH)
-        name, process, rest = self._named(task, inner)
+        name, _, _ = self._named(task, inner)
         if not name:
             self._list()
             return os.open(self.source, O_PATH | os.O_DIRECTORY)
