@@ -10,6 +10,7 @@ from kit.errors import Invalid
 
 RULE = "-" * 20
 LONGEST = 300  # characters shown of a line: a terminal's screen, not a megabyte
+LONGEST_REASON = 2000  # it may quote what the Dockerfile says
 
 
 class Wrong(Exception):
@@ -32,7 +33,7 @@ class DockerfileError(Invalid):
     """
 
     def __init__(self, wrong: Wrong, *, text: str, filename: str, at: Range | None) -> None:
-        self.reason, self.filename = wrong.reason, filename
+        self.reason, self.filename = _cut(wrong.reason, LONGEST_REASON), filename
         self.line, self.column = locate(text, at, wrong.near) if at else (0, 0)
         self.end_line = at.end_line if at else 0
         self.excerpt = excerpt(text, f"{filename}:{self.line}:{self.column}".removesuffix(":1"), at) if at else ""
@@ -60,7 +61,7 @@ def excerpt(text: str, place: str, at: Range) -> str:
     rows = [place, RULE]
     for number in range(first, last + 1):
         mark = ">>>" if start <= number <= end else "   "
-        rows.append(f" {number:3} | {mark} {_cut(lines[number - 1])}")
+        rows.append(f" {number:3} | {mark} {_cut(lines[number - 1], LONGEST)}")
     return "\n".join([*rows, RULE, ""])
 
 
@@ -76,6 +77,6 @@ def _padded(start: int, end: int, count: int) -> tuple[int, int]:
     return start, end
 
 
-def _cut(line: str) -> str:
-    line = line.rstrip("\r")
-    return line if len(line) <= LONGEST else line[:LONGEST] + " …"
+def _cut(text: str, longest: int) -> str:
+    text = text.rstrip("\r")
+    return text if len(text) <= longest else text[:longest] + " …"
