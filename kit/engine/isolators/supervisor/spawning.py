@@ -153,6 +153,7 @@ def fork(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = spawner.fork(lambda: _child(box, process, ready, stdio, program, theirs))
     theirs.close()
+    ours.recv(1)
     return pid, ours
 
 
@@ -160,6 +161,7 @@ def _child(box: Container, process: Process, ready: Ready, stdio: Stdio, program
     """The steps of the new process, up to its program."""
     try:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+        line.send(b"+")  # Now it can be traced, which the supervisor does before it lets us go on.
         line.recv(1)
         _set_up(box, process, ready, stdio)
         flags = linux.FILTER_NEW_LISTENER
