@@ -47,14 +47,14 @@ class Lab:
         self.builder.close()
         self.store.close()
 
-    def events(self, dockerfile: str, files: Mapping[str, File] = {}, **options: Any) -> list[Mapping[str, Any]]:
+    def events(self, dockerfile: str, files: Mapping[str, File] = {}, /, **options: Any) -> list[Mapping[str, Any]]:
         """The messages of a build."""
         return [event.to_json() for event in self.start(dockerfile, files, **options)]
 
-    def start(self, dockerfile: str, files: Mapping[str, File] = {}, **options: Any) -> Iterator[Progress]:
+    def start(self, dockerfile: str, files: Mapping[str, File] = {}, /, **options: Any) -> Iterator[Progress]:
         return self.builder.build(io.BytesIO(tar(files, dockerfile)), BuildOptions(**options))
 
-    def build(self, dockerfile: str, files: Mapping[str, File] = {}, **options: Any) -> ImageConfig:
+    def build(self, dockerfile: str, files: Mapping[str, File] = {}, /, **options: Any) -> ImageConfig:
         """The image of a build that must succeed."""
         return self.image(self.events(dockerfile, files, **options))
 
@@ -70,7 +70,7 @@ class Lab:
         with self.store.layers.open_file(image.diff_ids, path) as file:
             return file.read().decode()
 
-    def fails(self, dockerfile: str, files: Mapping[str, File] = {}, **options: Any) -> str:
+    def fails(self, dockerfile: str, files: Mapping[str, File] = {}, /, **options: Any) -> str:
         """The error of a build that must fail."""
         errors = [event["error"] for event in self.events(dockerfile, files, **options) if "error" in event]
         assert len(errors) == 1
