@@ -11,7 +11,8 @@ from kit.dockerfile.checks import CheckOptions, Findings
 from kit.dockerfile.errors import DockerfileError, Wrong
 from kit.dockerfile.go import clean
 from kit.dockerfile.lines import Reader, Text
-from kit.dockerfile.parse import interpret, read_nodes
+from kit.dockerfile.nodes import read_nodes
+from kit.dockerfile.parse import interpret
 from kit.dockerfile.steps import BuildContext, State
 from kit.dockerfile.walk import MOST_TEXT, Surroundings, Walk
 from kit.errors import Invalid

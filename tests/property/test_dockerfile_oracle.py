@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kit.dockerfile.errors import DockerfileError
 from kit.dockerfile.lines import Reader, Text
-from kit.dockerfile.parse import Node, read_nodes, take_apart
+from kit.dockerfile.nodes import Node, read_nodes, take_apart
 from kit.dockerfile.words import parse_pairs, split_words
 
 oracle = pytest.importorskip("dockerfile", reason="the oracle has no wheels for this machine")
