@@ -103,7 +103,9 @@ def test_containers_do_not_reach_each_other(busybox_rootfs: Path, tmp_path: Path
         for name in ("one", "two"):
             root = tmp_path / name
             shutil.copytree(busybox_rootfs, root, symlinks=True)
-            boxes.append(Runner(isolator, Sandbox(root, tmp_path / f"{name}.owners", address=f"127.66.7.{len(boxes) + 1}")))
+            boxes.append(
+                Runner(isolator, Sandbox(root, tmp_path / f"{name}.owners", address=f"127.66.7.{len(boxes) + 1}"))
+            )
         first = boxes[0].begin("sh", "-c", "echo hidden > /hidden; sleep 600")
         second = boxes[1].begin("sleep", "600")
         pid = first.running.pid
