@@ -118,7 +118,7 @@ class Solver:
         yield from self._title(stage.stage.start.text)
         self._stack = self._start(stage)
         state = stage.start
-        yield Text(f" ---> {self._id(state) if self._stack.diff_ids or self._stack.history else ''}\n")
+        yield Text(f" ---> {self._parent_id(stage)}\n")
         triggers = sum(step.on_build for step in stage.steps)
         if triggers:
             yield Text(f"# Executing {triggers} build trigger{'s' * (triggers > 1)}\n")
@@ -139,6 +139,12 @@ class Solver:
 
     def _id(self, state: State) -> str:
         return short(self._stack.config(state).id)
+
+    def _parent_id(self, stage: StagePlan) -> str:
+        """Of an image its own; "" for scratch."""
+        if isinstance(stage.parent, FromImage):
+            return short(self.bench.parents.image(stage.parent))
+        return "" if isinstance(stage.parent, Scratch) else self._id(stage.start)
 
     # Parents
 
