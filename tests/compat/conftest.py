@@ -100,7 +100,7 @@ class Cli:
         return told
 
     def normalised(self, text: str) -> str:
-        text = text.replace(self.name, "{n}")
+        text = text.replace(self.name, "{n}").replace(str(self.config), "<config>")
         for pattern, word in _PATTERNS:
             text = re.sub(pattern, word, text)
         return text

@@ -207,10 +207,11 @@ def test_a_shell_in_a_terminal_does_what_is_typed(ours: Cli, theirs: Cli) -> Non
 
 def test_the_detach_keys_let_go_and_attach_comes_back(ours: Cli, theirs: Cli) -> None:
     for cli in both(ours, theirs):
-        cli.run(f"run -dit --name {cli.name} {IMAGE} sh")
-        code, screen = cli.in_terminal(f"attach {cli.name}", b"echo here\r\x10\x11", until=b"")
-        assert code == 0 and "read escape sequence" in screen, screen
+        code, screen = cli.in_terminal(f"run -it --name {cli.name} {IMAGE} sh", b"\x10\x11", until=b"# ")
+        assert code == 0, screen
         assert cli.run(f"inspect -f {{{{.State.Status}}}} {cli.name}").out == "running\n"
+        code, screen = cli.in_terminal(f"attach {cli.name}", b"exit 3\r")
+        assert code == 3, screen
         cli.run(f"rm -f {cli.name}")
 
 
@@ -292,8 +293,20 @@ def test_export_has_the_files_of_the_container(ours: Cli, theirs: Cli, tmp_path:
         assert cli.run(f"export -o {tar} {cli.name}").code == 0
         cli.run(f"rm {cli.name}")
         with tarfile.open(tar) as found:
-            told.append({(one.name.strip("/"), one.type, one.mode, one.uid, one.linkname) for one in found})
+            told.append(
+                {
+                    (one.name.strip("/"), one.type, one.mode & 0o7777, one.uid, one.linkname)
+                    for one in found
+                    if not made_by_the_runtime(one.name)
+                }
+            )
     assert told[0] == told[1]
+
+
+def made_by_the_runtime(path: str) -> bool:
+    """Mount points, which dockerd leaves behind in the container's own layer."""
+    made = (".dockerenv", "dev", "proc", "sys", "etc/mtab", "etc/hosts", "etc/hostname", "etc/resolv.conf")
+    return any(path == name or path.startswith(f"{name}/") for name in made)
 
 
 def test_login_push_and_pull(ours: Cli, theirs: Cli, registry: str) -> None:
@@ -316,7 +329,13 @@ def test_login_push_and_pull(ours: Cli, theirs: Cli, registry: str) -> None:
             f"rmi {name}",
         ]
         rows = cli.transcript([line.replace("{", "{{").replace("}", "}}") for line in lines])
-        told.append([(code, text.replace("/ours", "/X").replace("/theirs", "/X")) for _, code, text in rows])
+        # dockerd says nothing of layers when it has the whole image under another name
+        told.append(
+            [
+                (code, text.replace("/ours", "/X").replace("/theirs", "/X").replace("<short>: Already exists\n", ""))
+                for _, code, text in rows
+            ]
+        )
     for mine, real in zip(told[1], told[0], strict=True):
         assert mine == real
 

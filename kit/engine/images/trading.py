@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from kit.engine.images.arrivals import forget
 from kit.engine.registry.endpoints import mirror_endpoint
+from kit.engine.registry.errors import NoBasicCredentials
 from kit.engine.registry.lookup import find as find_document
 from kit.engine.registry.transfer import (
     Credentials,
@@ -25,7 +26,7 @@ from kit.engine.registry.transfer import (
 )
 from kit.engine.store.blobs import BlobWriter
 from kit.engine.store.store import Store
-from kit.errors import Invalid, KitError, NotFound
+from kit.errors import Denied, Invalid, KitError, NotFound
 from kit.oci.descriptor import Descriptor, Platform
 from kit.oci.digest import DiffID, Digest, ImageID
 from kit.oci.manifest import Index, Manifest, parse_manifest
@@ -156,13 +157,16 @@ class Trade:
         tags = {reference.tag: known[reference.tag]} if reference.tag else known
         sources: dict[str, PushSource] = {tag: Source(self._store, image) for tag, image in tags.items()}
         bare = Reference(reference.repository, reference.registry)
-        yield from push(
-            bare,
-            sources,
-            credentials=Credentials.of_json(login),
-            settings=self._settings,
-            whereabouts=self._whereabouts,
-        )
+        try:
+            yield from push(
+                bare,
+                sources,
+                credentials=Credentials.of_json(login),
+                settings=self._settings,
+                whereabouts=self._whereabouts,
+            )
+        except NoBasicCredentials as error:  # dockerd names the address at a pull, but not here
+            raise Denied("no basic auth credentials") from error
         for tag, image in tags.items():
             digest = sources[tag].manifest.digest
             self._store.images.remember_digest(Reference(bare.repository, bare.registry, digest=digest), image)
