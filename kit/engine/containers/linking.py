@@ -70,7 +70,7 @@ def leave(services: Services, container: Container) -> None:
 
 
 def tell_names(services: Services, changed: Container, also: Container | None = None) -> None:
-    """Writes ``/etc/hosts`` of every running container that shares a user network with ``changed``; of ``also`` too."""
+    """Writes ``/etc/hosts`` of all that run and share a user network with ``changed``; of ``also`` too."""
     shared = {name for name in changed.endpoints if name not in PREDEFINED}
     for other in services.roster.all():
         if other is also or (other.run is not None and (other is changed or shared & set(other.endpoints))):
@@ -229,7 +229,8 @@ def connect(services: Services, container: Container, text: str, asked: Mapping[
         raise Invalid("container cannot be disconnected from host network or connected to host network")
     if mode.startswith("container:"):
         raise Conflict(
-            "container sharing network namespace with another container or host cannot be connected to any other network"
+            "container sharing network namespace with another container or host "
+            "cannot be connected to any other network"
         )
     if "none" in {name, *container.endpoints} and set(container.endpoints) - {name}:
         raise Invalid(

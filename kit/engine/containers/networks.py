@@ -111,7 +111,8 @@ class Networks:
         for key in ("Labels", "Options"):
             if body.get(key) is not None and not isinstance(body[key], dict):
                 raise Invalid(
-                    f"json: cannot unmarshal array into Go struct field NetworkCreateRequest.{key} of type map[string]string"
+                    f"json: cannot unmarshal array into Go struct field NetworkCreateRequest.{key} "
+                    "of type map[string]string"
                 )
         with self._lock:
             if any(document["Name"] == name for document in self._all()):

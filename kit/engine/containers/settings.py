@@ -34,7 +34,8 @@ _CONFIG: Mapping[str, Any] = {
     "StopSignal": "", "StopTimeout": None, "Shell": None,
 }  # fmt: skip
 _LEFT_OUT_WHEN_EMPTY = (
-    "ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress", "StopSignal", "StopTimeout", "Shell",
+    "ExposedPorts", "Healthcheck", "ArgsEscaped", "NetworkDisabled", "MacAddress", "StopSignal", "StopTimeout",
+    "Shell",
 )  # fmt: skip
 _HOST: Mapping[str, Any] = {
     "Binds": None, "ContainerIDFile": "", "LogConfig": {"Type": "json-file", "Config": {}}, "NetworkMode": "default",
@@ -44,7 +45,8 @@ _HOST: Mapping[str, Any] = {
     "Cgroup": "", "Links": None, "OomScoreAdj": 0, "PidMode": "", "Privileged": False, "PublishAllPorts": False,
     "ReadonlyRootfs": False, "SecurityOpt": None, "UTSMode": "", "UsernsMode": "", "ShmSize": SHM_SIZE,
     "Runtime": "runc", "ConsoleSize": [0, 0], "Isolation": "", "CpuShares": 0, "Memory": 0, "NanoCpus": 0,
-    "CgroupParent": "", "BlkioWeight": 0, "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [],
+    "CgroupParent": "",
+    "BlkioWeight": 0, "BlkioWeightDevice": [], "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [],
     "BlkioDeviceReadIOps": [], "BlkioDeviceWriteIOps": [], "CpuPeriod": 0, "CpuQuota": 0, "CpuRealtimePeriod": 0,
     "CpuRealtimeRuntime": 0, "CpusetCpus": "", "CpusetMems": "", "Devices": [], "DeviceCgroupRules": None,
     "DeviceRequests": None, "KernelMemory": 0, "KernelMemoryTCP": 0, "MemoryReservation": 0, "MemorySwap": 0,
@@ -210,8 +212,8 @@ def merged(body: Mapping[str, Any], image: RunConfig) -> Json:
     config["Shell"] = config["Shell"] or list(image.shell) or None
     config["OnBuild"] = list(image.on_build) or None
     config["Labels"] = {**image.labels, **(config["Labels"] or {})}
-    config["Volumes"] = {**dict.fromkeys(image.volumes, {}), **(config["Volumes"] or {})} or None
-    config["ExposedPorts"] = {**dict.fromkeys(image.exposed_ports, {}), **(config["ExposedPorts"] or {})} or None
+    config["Volumes"] = {**{path: {} for path in image.volumes}, **(config["Volumes"] or {})} or None
+    config["ExposedPorts"] = {**{port: {} for port in image.exposed_ports}, **(config["ExposedPorts"] or {})} or None
     config["Healthcheck"] = _merged_health(config["Healthcheck"], image.healthcheck)
     if config["WorkingDir"]:
         config["WorkingDir"] = posixpath.normpath(config["WorkingDir"])

@@ -38,7 +38,8 @@ class OtherVersion(Invalid):
 
     def __init__(self, path: Path, version: int) -> None:
         super().__init__(
-            f"{path} has format {version}, this Layerlab knows {VERSION}: use the other version, or move the store away"
+            f"{path} has format {version}, this Layerlab knows {VERSION}: "
+            "use the other version, or move the store away"
         )
         self.path, self.version = path, version
 

@@ -172,7 +172,7 @@ class Images:
     # Names
 
     def find(self, text: str) -> ImageID | None:
-        """The image that ``text`` names: a tag, a name (its ``latest``), a repository digest, an ID or the start of one.
+        """The image that ``text`` names: a tag, a name (its ``latest``), a repository digest, an ID, or its start.
 
         A name goes before an ID, and of several images whose ID starts alike none is meant.
 

@@ -273,17 +273,12 @@ class Layers:
 
     def _read_sources(self, diff_id: DiffID, sources: dict[str, list[str]]) -> Iterator[tuple[str, BinaryIO]]:
         with self.open(diff_id) as tar:
-            for member in members(tar):
-                for count, path in enumerate(sources.get(member.path, ())):
-                    if count == 0 and len(sources[member.path]) == 1:
-                        yield path, member.contents
-                        continue
-                    if count == 0:
-                        spool = SpooledTemporaryFile(SPOOLED)
-                        copyfileobj(member.contents, spool)
-                    spool.seek(0)
-                    yield path, cast(BinaryIO, spool)
-                sources.pop(member.path, None)
+            for path, _, contents in members(tar):
+                wanted = sources.pop(path, [])
+                if len(wanted) == 1:
+                    yield wanted[0], contents
+                elif wanted:
+                    yield from _repeated(contents, wanted)
                 if not sources:
                     return
 
@@ -322,11 +317,11 @@ class Layers:
         Raises:
             FileNotInLayers: there is no file at ``path``.
         """
-        spool = SpooledTemporaryFile(SPOOLED)
+        spool = cast(BinaryIO, SpooledTemporaryFile(SPOOLED))  # noqa: SIM115 - it is what we return
         for _, contents in self.files(diff_ids, [path]):
             copyfileobj(contents, spool, CHUNK)
         spool.seek(0)
-        return cast(BinaryIO, spool)
+        return spool
 
     # Leaving
 
@@ -358,6 +353,15 @@ class Layers:
 
     def _index_path(self, diff_id: DiffID) -> Path:
         return self._folder / hex_of(diff_id)
+
+
+def _repeated(contents: BinaryIO, paths: Iterable[str]) -> Iterator[tuple[str, BinaryIO]]:
+    """The same bytes for each of ``paths``."""
+    with SpooledTemporaryFile(SPOOLED) as spool:
+        copyfileobj(contents, spool, CHUNK)
+        for path in paths:
+            spool.seek(0)
+            yield path, cast(BinaryIO, spool)
 
 
 def _stored(row: tuple[Any, ...]) -> StoredLayer:

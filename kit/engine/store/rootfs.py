@@ -174,13 +174,13 @@ class RootFilesystems:
                 remove_tree(building)
         return self.open(name)
 
-    def _source(self, diff_ids: Sequence[DiffID]) -> Callable[[Digest], Path]:
-        places: dict[Digest, Path] = {}
+    def _source(self, diff_ids: Sequence[DiffID]) -> Callable[[Digest], str]:
+        places: dict[Digest, str] = {}
         for diff_id in diff_ids:
             folder = self._layers.unpacked(diff_id)
             for entry in self._layers.index(diff_id).entries.values():
                 if entry.digest and entry.size:
-                    places[entry.digest] = folder / hex_of(entry.digest)
+                    places[entry.digest] = f"{folder}/{hex_of(entry.digest)}"
         return places.__getitem__
 
     def open(self, name: str) -> RootFilesystem:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kit.engine.store.identity import identity_of
 from kit.engine.store.inside import Inside, PathNotFound
 from kit.engine.store.looking import digest_at, look_at
-from kit.layer.changeset import all_parents, parent_of, parents_of
+from kit.layer.changeset import all_parents, parent_of
 from kit.layer.ownership import FileIdentity, Ownership
 from kit.layer.tree import Entry, Kind, Tree
 
@@ -141,7 +141,8 @@ class _Look:
 
 def _as_in_base(tree: dict[str, Entry], base: Tree, ignored: Set[str], placeholders: Set[str]) -> None:
     """The root, and what is ignored, as ``base`` has it; and no trace of mount points that were made."""
-    below = {path for path in base if path in ignored or any(parent in ignored for parent in parents_of(path))}
+    in_ignored = tuple(f"{path}/" for path in ignored)
+    below = {path for path in base if path in ignored or path.startswith(in_ignored)}
     tree.update({path: base[path] for path in below})
     if "" in base:
         tree[""] = base[""]

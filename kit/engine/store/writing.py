@@ -22,7 +22,7 @@ LATEST = 2**63 - 1
 """The last nanosecond that a kernel can be told."""
 
 
-def write_tree(tree: Tree, root: Path, source: Callable[[Digest], Path], *, real_owners: bool) -> None:
+def write_tree(tree: Tree, root: Path, source: Callable[[Digest], str], *, real_owners: bool) -> None:
     """Makes ``root`` and everything of ``tree`` in it. ``source`` tells where a file's bytes lie.
 
     Directories that the tree does not list are made with mode 755.
@@ -43,7 +43,7 @@ def write_tree(tree: Tree, root: Path, source: Callable[[Digest], Path], *, real
         set_facts(f"{root}/{path}", tree.get(path, implied), real_owners)
 
 
-def _write(path: str, entry: Entry, source: Callable[[Digest], Path], real_owners: bool) -> None:
+def _write(path: str, entry: Entry, source: Callable[[Digest], str], real_owners: bool) -> None:
     if entry.kind is not Kind.FILE:
         make_special(path, entry, real_owners)
         set_facts(path, entry, real_owners)
@@ -57,7 +57,7 @@ def _write(path: str, entry: Entry, source: Callable[[Digest], Path], real_owner
         os.close(target)
 
 
-def _copy(source: Path, target: int, size: int) -> None:
+def _copy(source: str, target: int, size: int) -> None:
     """Copies in the kernel; shares the blocks where the file system can."""
     file = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -69,7 +69,7 @@ def _copy(source: Path, target: int, size: int) -> None:
                     raise
                 done = os.sendfile(target, file, None, size)
             if not done:
-                raise OSError(errno.EIO, "is too short", str(source))
+                raise OSError(errno.EIO, "is too short", source)
             size -= done
     finally:
         os.close(file)

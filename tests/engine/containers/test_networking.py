@@ -59,7 +59,7 @@ def test_a_network_may_be_joined_and_left_while_it_runs(room: Room) -> None:
         room.containers.connect("net", {"Container": key})
     room.containers.disconnect("net", {"Container": key})
     assert "web" not in room.exec(key, "cat", "/etc/hosts")[1]
-    with pytest.raises(KitError, match=f"container {key} is not connected to the network net"):
+    with pytest.raises(KitError, match=f"container {key} is not connected to network net"):
         room.containers.disconnect("net", {"Container": key})
 
 
