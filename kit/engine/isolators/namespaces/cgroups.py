@@ -75,11 +75,15 @@ def bound_by_limits(group: Group, *, pids: int | None, memory: int | None) -> No
 
 
 def sweep() -> None:
-    """Removes groups that an engine which was killed has left; those in use stay."""
+    """Removes groups that an engine which was killed has left; those in use stay.
+
+    Groups are named by the keeper's process: one that lives may have made its group and not filled it yet.
+    """
     for parent in set(_parents().values()):
         for directory in parent.glob("*/"):
-            with suppress(OSError):
-                directory.rmdir()
+            if not Path("/proc", directory.name).exists():
+                with suppress(OSError):
+                    directory.rmdir()
 
 
 def _parents() -> dict[str, Path]:

@@ -120,7 +120,7 @@ class Network:
             if not binds or not address or (address.host.is_loopback and address.port == 0):
                 target = None
             else:
-                # IPv6 has one loopback address for all: the IPv4 listener beside it gets the traffic, this one nothing.
+                # IPv6 has one loopback address for all: the IPv4 listener beside it gets the traffic.
                 target = struct.pack("=HHI", socket.AF_INET6, 0, 0) + ipaddress.IPv6Address("::1").packed + bytes(4)
         if target is None and not self._strict:
             return call.go_on()

@@ -13,7 +13,7 @@ from kit.engine.isolators.namespaces.recorded import asked
 
 _NAMESPACES = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS | linux.CLONE_NEWNET | linux.CLONE_NEWPID
 _BARE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-# Settings, the value with which each stands in the way of ordinary users, and a better one: Ubuntu's, Debian's, the kernel's own.
+# Ubuntu's, Debian's and the kernel's own settings, the value with which each refuses, and a better one.
 _SETTINGS = {
     "kernel/apparmor_restrict_unprivileged_userns": ("1", "0"),
     "kernel/unprivileged_userns_clone": ("0", "1"),

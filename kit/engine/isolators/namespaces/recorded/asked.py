@@ -18,10 +18,11 @@ TAG = 10
 """The resource limit that carries a process's identity: RLIMIT_LOCKS, which Linux ignores and children inherit."""
 
 # Answered for the isolator ``seccomp`` only: the kernel knows these rightly here.
-_KNOWN_TO_THE_KERNEL = """
-readlink readlinkat statfs getcwd getppid uname pidfd_open prlimit64 setpriority ioprio_set sched_setaffinity
-sched_setscheduler sched_setparam sched_setattr
-""".split()
+_KNOWN_TO_THE_KERNEL = (
+    *("readlink", "readlinkat", "statfs", "getcwd", "getppid", "uname", "pidfd_open", "prlimit64"),
+    *("setpriority", "ioprio_set"),
+    *("sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"),
+)
 
 # Name, then its number on x86_64 and aarch64.
 _MORE = """

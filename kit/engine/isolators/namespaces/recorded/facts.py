@@ -11,9 +11,9 @@ from kit.engine.isolators.namespaces.recorded.call import Call
 from kit.engine.isolators.namespaces.recorded.finding import Where, check_way
 from kit.engine.isolators.supervisor import ownership
 from kit.engine.isolators.supervisor.call import NATIVE
-from kit.engine.isolators.supervisor.ids import SETFCAP
+from kit.engine.isolators.supervisor.ids import SETFCAP, UNCHANGED
 from kit.engine.isolators.supervisor.kernel import Status
-from kit.engine.isolators.supervisor.ownership import CAPABILITY, UNCHANGED, WRITE, shown
+from kit.engine.isolators.supervisor.ownership import CAPABILITY, WRITE, shown
 
 _RECORDED = (b"security.", b"trusted.")
 _LARGEST_VALUE = 65536
@@ -27,9 +27,9 @@ def chmod(call: Call, place: Where, mode: int) -> int:
     if not call.box.can_record(status):
         return NATIVE if call.box.is_of_the_kernel(status) else 0  # Devices take every mode and forget it.
     record = call.box.owners.find(status)
-    if (record is None or (record.mode is None and record.st_mode is None)) and wanted == mode:
-        if shown(mode, stat.S_ISDIR(status.mode)) == mode:
-            return NATIVE
+    is_told_by_disk = record is None or (record.mode is None and record.st_mode is None)
+    if is_told_by_disk and wanted == mode == shown(mode, stat.S_ISDIR(status.mode)):
+        return NATIVE
     _set_mode(call, place, status, mode)
     return 0
 

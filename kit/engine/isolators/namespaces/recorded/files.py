@@ -118,7 +118,7 @@ def _open_temporary(call: Call, place: Where, flags: int, mode: int) -> int:
 
 
 def _is_plain(call: Call, above: Face, mode: int, *, directory: bool) -> bool:
-    """Whether the kernel makes the file just as it shall be: root's, in root's group, with a mode that the disk can have."""
+    """Whether the kernel makes the file just as it shall be: root's, with a mode that the disk can have."""
     rooted = call.is_above and group_of_new(above, call.who) == 0
     return rooted and not call.box.somebody_masks_owners and call.box.knows_births and shown(mode, directory) == mode
 

@@ -15,7 +15,6 @@ from kit.engine.isolators.supervisor import kernel, ownership
 from kit.engine.isolators.supervisor.kernel import AT_CWD, AT_NO_FOLLOW, Status
 from kit.engine.isolators.supervisor.ownership import EXECUTE, WRITE, Face
 
-
 _SELF = b"/proc/self/"
 """The one link that means something else for whoever follows it: we are in nobody's ``/proc``."""
 

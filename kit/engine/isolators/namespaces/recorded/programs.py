@@ -1,7 +1,7 @@
 """Executing programs, signals between processes, and who is at the other end of a socket.
 
 The kernel executes; what a set-id bit or a file's capabilities make of a process is recorded just before. A file
-that the kernel then cannot execute after all (too many arguments, no interpreter) is the one case where that is wrong.
+that the kernel can't execute after all (too many arguments, no interpreter) is the one case where that is wrong.
 
 Source: execve(2), kill(2); unix(7), SO_PEERCRED.
 """

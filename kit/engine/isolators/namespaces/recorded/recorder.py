@@ -30,7 +30,7 @@ from kit.engine.isolators.supervisor.kernel import AT_CWD, AT_EMPTY_PATH, AT_FOL
 from kit.engine.isolators.supervisor.ownership import Face, Owners
 from kit.engine.isolators.supervisor.proc import status_text
 from kit.engine.isolators.supervisor.status import as_stat, as_statx
-from kit.layer.ownership import read_journal
+from kit.layer.ownership import Ownership, read_journal
 
 Handler = Callable[[Call], int]
 
@@ -66,7 +66,7 @@ class Recorder:
         self._kernels_own: set[tuple[int, int]] = set()
 
     def welcome(self, message: bytes, brought: Sequence[int]) -> None:
-        """A process is about to start, and has brought its root directory; ``message`` says as whom, and with what."""
+        """A process is about to start and has brought its root; ``message`` says as whom, and what it executes."""
         told = json.loads(message)
         listener, root = brought
         if not self._is_inside:
@@ -183,7 +183,7 @@ class Recorder:
             os.close(again)
 
 
-def _open_journal(journal: Path) -> tuple[Owners, list[object]]:
+def _open_journal(journal: Path) -> tuple[Owners, list[Ownership]]:
     descriptor = os.open(journal, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with open(os.dup(descriptor), errors="replace") as lines:
         records = read_journal(lines)
