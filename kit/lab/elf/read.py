@@ -70,6 +70,8 @@ def _read(program: bytes | str | Path) -> _Program:
     data = program if isinstance(program, bytes) else Path(program).read_bytes()
     if data[:4] != b"\x7fELF":
         raise NotElf(f"no ELF file: it begins with {data[:4]!r} and not with b'\\x7fELF'{_what_else(data)}")
+    if len(data) < 6:
+        raise NotElf(f"a damaged ELF file: it ends after {len(data)} bytes")
     bits, order = {1: 32, 2: 64}.get(data[4], 0), {1: "<", 2: ">"}.get(data[5], "")
     if not bits or not order:
         raise NotElf("the ELF header names neither 32 nor 64 bits, or no byte order")

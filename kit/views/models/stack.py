@@ -177,6 +177,7 @@ def _command(created_by: str) -> str:
     text = created_by.strip()
     for noise in ("/bin/sh -c #(nop) ", "/bin/sh -c #(nop)"):
         text = text.removeprefix(noise)
-    if text.startswith("/bin/sh -c "):
-        text = "RUN " + text.removeprefix("/bin/sh -c ")
+    for shell in ("/bin/sh -c ", "RUN /bin/sh -c "):
+        if text.startswith(shell):
+            text = "RUN " + text.removeprefix(shell)
     return printable(" ".join(text.removesuffix("# buildkit").split()), 70) or "(not told)"

@@ -1,0 +1,63 @@
+"""An image, opened: the same facts on each engine."""
+
+import pytest
+
+import kit
+
+pytestmark = pytest.mark.timeout(180)
+TEXT = """
+FROM busybox:1
+ENV GREETING=hello
+COPY a b /data/
+RUN rm /data/a && echo longer > /data/b
+WORKDIR /data
+EXPOSE 80
+LABEL who=ada
+USER 1000
+CMD ["cat", "b"]
+"""
+
+
+@pytest.fixture
+def image(lab, mine):
+    kit.build(dockerfile=TEXT, files={"a": b"x" * 1000, "b": (mine, 0o640)}, tag=f"{mine}/app:1")
+    return kit.image(f"{mine}/app:1")
+
+
+def test_its_config(image):
+    assert (image.cmd, image.entrypoint, image.user, image.working_dir) == (["cat", "b"], None, "1000", "/data")
+    assert image.env["GREETING"] == "hello" and image.labels == {"who": "ada"} and image.ports == ["80/tcp"]
+    assert image.config["Cmd"] == ["cat", "b"] and image.config["Volumes"] == {} and image.config["Nonsense"] is None
+
+
+def test_its_layers_and_what_of_them_nobody_sees(image, mine):
+    copied, removed = image.above("busybox:1")[:2]
+    assert copied.files["data/b"].mode == 0o640 and copied.size == 1000 + len(mine)
+    assert removed.removed == {"data/a"} and removed.files["data/b"].size == 7
+    assert "data/a" not in image.files and image.files["data/b"].size == 7
+    assert image.dead == 1000 + len(mine) and image.stored == image.visible + image.dead
+    assert {(dead.path, dead.size) for dead in image.dead_files} >= {("data/a", 1000), ("data/b", len(mine))}
+
+
+def test_its_picture_in_text_and_html(image):
+    for words in (image.text(), image.html()):
+        assert "dead weight" in words and "data/a" in words and "− removed" in words
+    assert "RUN rm /data/a" in image.text() and len(image.html()) < 30_000
+
+
+def test_it_is_the_same_when_it_is_opened_again(image):
+    again = kit.image(image.reference)
+    assert (again.id, again.diff_ids) == (image.id, image.diff_ids)
+    assert kit.image(image) is image
+
+
+def test_what_is_not_its_parent(image, hello):
+    with pytest.raises(kit.Invalid, match="does not stand on"):
+        image.above(hello())
+
+
+def test_an_image_that_is_not_there(lab, mine):
+    with pytest.raises(kit.NotFound, match=r"kit\.tags\(\) lists the names"):
+        kit.image(f"{mine}/nothing:1")
+    with pytest.raises(kit.Invalid):
+        kit.image("")
