@@ -18,8 +18,8 @@ from kit.engine.isolators.supervisor.ids import DAC_OVERRIDE, DAC_READ_SEARCH, I
 from kit.engine.isolators.supervisor.ipc import Objects
 from kit.engine.isolators.supervisor.memory import Memory
 from kit.engine.isolators.supervisor.ownership import EXECUTE, WRITE, Face, Owners
-from kit.engine.isolators.supervisor.paths import Found, Parent, Paths
-from kit.engine.isolators.supervisor.places import O_PATH, Directory, File, Place
+from kit.engine.isolators.supervisor.paths import ELSEWHERE, Found, Parent, Paths
+from kit.engine.isolators.supervisor.places import O_PATH, Directory, File, Place, reopen
 from kit.engine.isolators.supervisor.proc import Proc, Sys
 from kit.engine.isolators.supervisor.tasks import Process, Task, Tasks
 from kit.layer.ownership import read_journal
@@ -203,33 +203,11 @@ class Container:
 
     def open(self, task: Task, found: Found, flags: int) -> int:
         """Opens what was found."""
-        if found.place is self.proc:
-            parts = found.inner.split(b"/")
-            if len(parts) >= 3 and parts[-2] == b"fd":
-                return self._open_again(task, found, flags)
-        return found.place.open(task, found.inner, found.descriptor, flags)
-
-    def _open_again(self, task: Task, found: Found, flags: int) -> int:
-        """``/proc/PID/fd/N``, a magic link: what the process has open, opened anew."""
-        number, name = found.inner.split(b"/")[0], found.inner.rpartition(b"/")[2]
-        pid = self.tasks.first if number == b"1" else int(number)
-        held = os.open(b"/proc/%d/fd/%s" % (pid, name), os.O_PATH | os.O_CLOEXEC)
-        try:
-            again = self.paths.already_open(held)
-            host = again.host
-            told = os.fstat(held)
-            if again.place.target == b"" and host.startswith(b"/") and not host.startswith(b"/memfd:"):
-                self._check_given(told, flags)
-            elif again.place.read_only and flags & os.O_ACCMODE != os.O_RDONLY:
-                raise OSError(errno.EROFS, "")
-            if again.place.target:
-                ownership.check(self.owners.face(kernel.status(held)), task.identity, wanted(flags))
-            return os.open(
-                b"/proc/self/fd/%d" % held,
-                flags & ~(os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW) | os.O_CLOEXEC | os.O_NOCTTY,
-            )
-        finally:
-            os.close(held)
+        if found.place is not ELSEWHERE:
+            return found.place.open(task, found.inner, found.descriptor, flags)
+        if found.host.startswith(b"/") and not found.host.startswith(b"/memfd:"):
+            self._check_given(os.fstat(found.descriptor), flags)
+        return reopen(found.descriptor, flags)
 
     def _check_given(self, told: os.stat_result, flags: int) -> None:
         device = os.major(told.st_rdev), os.minor(told.st_rdev)

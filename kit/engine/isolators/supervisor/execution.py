@@ -115,24 +115,9 @@ def plan(call: Call, path: bytes, arguments: Sequence[int | bytes]) -> Plan:
 def _look(call: Call, path: bytes) -> Program:
     absolute = call.box.paths.absolute(call.task, AT_CWD, path)
     with call.box.find(call.task, absolute) as found:
-        target = found
         if found.place is call.box.proc:
-            target = _what_is_open(call, found)
-        try:
-            return _program(call, target)
-        finally:
-            if target is not found:
-                target.__exit__()
-
-
-def _what_is_open(call: Call, found: Found) -> Found:
-    """``/proc/self/fd/N`` and ``/proc/self/exe`` as programs."""
-    parts = found.inner.split(b"/")
-    if len(parts) >= 3 and parts[-2] == b"fd" and parts[0].isdigit():
-        pid = call.box.tasks.first if parts[0] == b"1" else int(parts[0])
-        held = os.open(b"/proc/%d/fd/%s" % (pid, parts[-1]), os.O_PATH | os.O_CLOEXEC)
-        return call.box.paths.already_open(held)
-    raise OSError(errno.EACCES, "")
+            raise OSError(errno.EACCES, "")
+        return _program(call, found)
 
 
 def _program(call: Call, found: Found) -> Program:

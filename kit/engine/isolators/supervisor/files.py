@@ -16,7 +16,7 @@ from kit.engine.isolators.supervisor.container import wanted
 from kit.engine.isolators.supervisor.ids import MKNOD
 from kit.engine.isolators.supervisor.kernel import Status
 from kit.engine.isolators.supervisor.ownership import EXECUTE, WRITE
-from kit.engine.isolators.supervisor.paths import Found, Parent
+from kit.engine.isolators.supervisor.paths import ELSEWHERE, Found, Parent
 from kit.engine.isolators.supervisor.places import own, reopen
 from kit.engine.isolators.supervisor.status import as_stat, as_statx
 
@@ -45,7 +45,7 @@ def open_file(call: Call, path: bytes, flags: int, mode: int) -> int:
 def _open_found(call: Call, found: Found, flags: int) -> int:
     box, status = call.box, found.status()
     kind = stat.S_IFMT(status.mode)
-    if kind == stat.S_IFLNK and not _is_magic(found):
+    if kind == stat.S_IFLNK:
         raise OSError(errno.ELOOP, "")
     access = wanted(flags)
     if access & WRITE:
@@ -53,7 +53,7 @@ def _open_found(call: Call, found: Found, flags: int) -> int:
             raise OSError(errno.EISDIR, "")
         if found.place.read_only and kind == stat.S_IFREG:
             raise OSError(errno.EROFS, "")
-    if found.place.target != b"/proc":
+    if found.place not in (box.proc, ELSEWHERE):
         face = box.owners.face(status)
         ownership.check(face, call.task.identity, access)
         if kind == stat.S_IFREG and stat.S_IFMT(face.mode) in (stat.S_IFCHR, stat.S_IFBLK):
@@ -61,10 +61,6 @@ def _open_found(call: Call, found: Found, flags: int) -> int:
     if kind == stat.S_IFIFO and not flags & os.O_NONBLOCK and flags & os.O_ACCMODE != os.O_RDWR:
         return _open_later(call, found, flags)
     return _hand_over(call, box.open(call.task, found, flags), flags)
-
-
-def _is_magic(found: Found) -> bool:
-    return found.place.target == b"/proc"
 
 
 def _hand_over(call: Call, descriptor: int, flags: int) -> int:

@@ -11,6 +11,7 @@ import platform
 import socket
 import struct
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from kit.engine.isolators.namespaces import profile
 from kit.engine.isolators.namespaces.profile import Block, Instruction
@@ -40,6 +41,7 @@ _IPC = (
 )
 
 
+@cache
 def program(
     *, network: bool, count_forks: bool, signals_are_scoped: bool, machine: str = platform.machine()
 ) -> bytes:

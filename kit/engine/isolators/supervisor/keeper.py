@@ -289,6 +289,7 @@ def nursery(requests: socket.socket) -> None:
     """Forks a keeper for every control socket that arrives, until the engine has gone."""
     _sweep()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    filter.program(network=True, count_forks=False, signals_are_scoped=walls.signals_are_scoped())  # Kept for all.
     gc.disable()
     gc.freeze()
     while True:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from kit.engine.isolators.supervisor import kernel
-from kit.engine.isolators.supervisor.places import O_PATH, Directory, Place, own
+from kit.engine.isolators.supervisor.places import O_PATH, Directory, Place, WithoutMagic, own
 from kit.engine.isolators.supervisor.tasks import Task
 
 _MOST_LINKS = 40
@@ -54,7 +54,7 @@ class Found:
             raise OSError(errno.EROFS, "")
 
 
-class Elsewhere:
+class Elsewhere(WithoutMagic):
     """No place: where pipes, sockets and what the engine handed over are."""
 
     target, read_only, can_make = b"", False, False
@@ -122,7 +122,7 @@ class Paths:
             raise OSError(errno.EBADF, "") from problem
         shown = self.shown(host)
         if shown is None:
-            if not host.startswith((b"/proc/", b"/sys/")):
+            if not (host + b"/").startswith((b"/proc/", b"/sys/")):
                 raise OSError(errno.ENOENT, "")
             shown = host  # A directory of the machine's own: it has the same name in the container.
         root = task.process.root
@@ -161,6 +161,8 @@ class Paths:
                     return Found(descriptor, self.root, host[len(self.root.source) + 1 :])
                 os.close(descriptor)
         place, inner = self._walk(task, path, follow)
+        if follow and place.is_magic(inner):
+            return self.already_open(place.hold(task, inner))
         if path.endswith(b"/") and inner:
             return self._directory(place.find(task, inner), place, inner)
         return Found(place.find(task, inner), place, inner)
@@ -236,7 +238,7 @@ class Paths:
                 continue
             place, inner = self.place_of(b"/" + b"/".join([*done, name]))
             link = None
-            if todo or follow or path.endswith(b"/"):
+            if todo or (follow and not place.is_magic(inner)) or path.endswith(b"/"):
                 with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
                     link = place.link(task, inner)
             if link is None:

@@ -33,11 +33,27 @@ class Place(Protocol):
     def link(self, task: Task, inner: bytes) -> bytes | None:
         """Where the symlink at ``inner`` leads; None if there is none."""
 
+    def is_magic(self, inner: bytes) -> bool:
+        """Whether ``inner`` stands for something that is open, whatever its name."""
+
+    def hold(self, task: Task, inner: bytes) -> int:
+        """An O_PATH descriptor of what a magic link stands for."""
+
     def open(self, task: Task, inner: bytes, descriptor: int, flags: int) -> int:
         """Opens what ``find`` has found."""
 
 
-class Directory:
+class WithoutMagic:
+    """A place in which every link is a path."""
+
+    def is_magic(self, inner: bytes) -> bool:
+        return False
+
+    def hold(self, task: Task, inner: bytes) -> int:
+        raise OSError(errno.EINVAL, "")
+
+
+class Directory(WithoutMagic):
     """A directory tree of the machine, shown at ``target``."""
 
     can_make = True
@@ -57,7 +73,7 @@ class Directory:
         return reopen(descriptor, flags)
 
 
-class File:
+class File(WithoutMagic):
     """One file of the machine, shown at ``target``."""
 
     can_make = False

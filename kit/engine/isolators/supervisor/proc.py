@@ -14,7 +14,7 @@ from typing import Protocol
 
 from kit.engine.isolators.supervisor import kernel
 from kit.engine.isolators.supervisor.ids import Identity
-from kit.engine.isolators.supervisor.places import O_PATH, link_of, reopen
+from kit.engine.isolators.supervisor.places import HOW_TO_OPEN, O_PATH, WithoutMagic, link_of, reopen
 from kit.engine.isolators.supervisor.tasks import Process, Task, Tasks
 
 _HIDDEN = frozenset(
@@ -40,7 +40,7 @@ class Files(Protocol):
 
 
 class Proc:
-    """The place ``/proc``. ``listing`` is a directory whose names are those of ``/proc``."""
+    """The place ``/proc``. ``listing`` becomes a directory with the names of ``/proc``, once somebody looks."""
 
     target, read_only, can_make = b"/proc", False, False
 
@@ -50,10 +50,6 @@ class Proc:
         self._tasks, self._files, self.source, self._mounts = tasks, files, listing, mounts
         self._machine = os.open("/proc", O_PATH | os.O_DIRECTORY)
         self._network: Mapping[bytes, bytes] = {}
-        os.mkdir(listing, 0o755)
-        for name in os.listdir(b"/proc"):
-            if not name.isdigit() and name not in _HIDDEN:
-                _placeholder(b"/proc/" + name, listing + b"/" + name)
         self._shown: set[int] = set()
 
     def without_network(self) -> None:
@@ -66,8 +62,7 @@ class Proc:
             return os.open(b"/proc/self/fd/" + inner[6:], O_PATH)
         name, _, _ = self._named(task, inner)
         if not name:
-            self._list()
-            return os.open(self.source, O_PATH | os.O_DIRECTORY)
+            return os.dup(self._machine)
         return kernel.open_at(
             self._machine, name, O_PATH | os.O_NOFOLLOW, kernel.BENEATH | kernel.NO_MAGIC_LINKS | kernel.NO_LINKS
         )
@@ -93,6 +88,12 @@ class Proc:
         return name, process, rest[2:] if rest[:1] == [b"task"] else rest
 
     def _list(self) -> None:
+        """Makes the listing's names those of now."""
+        if not os.path.isdir(self.source):
+            os.mkdir(self.source, 0o755)
+            for name in os.listdir(b"/proc"):
+                if not name.isdigit() and name not in _HIDDEN:
+                    _placeholder(b"/proc/" + name, self.source + b"/" + name)
         now = set(self._tasks.processes())
         for pid in self._shown - now:
             os.rmdir(self.source + b"/%d" % pid)
@@ -122,11 +123,22 @@ class Proc:
             return os.readlink(b"/proc/" + name)
         return None
 
+    def is_magic(self, inner: bytes) -> bool:
+        parts = inner.split(b"/")
+        return len(parts) in (3, 5) and parts[-2] == b"fd" and parts[0].isdigit()
+
+    def hold(self, task: Task, inner: bytes) -> int:
+        name, _, _ = self._named(task, inner)
+        return os.open(b"/proc/" + name, O_PATH)
+
     def open(self, task: Task, inner: bytes, descriptor: int, flags: int) -> int:
         if inner.startswith(b".held/"):
             return reopen(descriptor, flags)
         name, process, rest = self._named(task, inner)
         writes = flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC
+        if not name:
+            self._list()
+            return os.open(self.source, flags & HOW_TO_OPEN | os.O_CLOEXEC)
         if process is None:
             if writes:
                 raise OSError(errno.EROFS if name.startswith(b"sys/") else errno.EACCES, "")
@@ -159,7 +171,7 @@ class Proc:
         return self._network.get(what)
 
 
-class Sys:
+class Sys(WithoutMagic):
     """The place ``/sys``: the machine's, read-only."""
 
     target, source, read_only, can_make = b"/sys", b"/sys", True, False
