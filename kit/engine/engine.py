@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -28,6 +28,7 @@ from kit.engine.containers.streams import STDERR, STDOUT, Frame
 from kit.engine.containers.volumes import Volumes
 from kit.engine.images.catalogue import Catalogue
 from kit.engine.images.progress import Message
+from kit.engine.registry.endpoints import Settings as Registries
 from kit.engine.store.files import write_whole
 from kit.engine.store.store import Store
 from kit.engine.system import about
@@ -51,8 +52,16 @@ class Settings:
     """What the owner of the machine decides. ``isolator`` "" is the best that works."""
 
     isolator: str = ""
-    mirror: str = ""
-    insecure: tuple[str, ...] = ()
+    registries: Registries = field(default_factory=Registries)
+
+    @classmethod
+    def of(cls, isolator: str, environment: Mapping[str, str]) -> "Settings":
+        """``environment``: LAYERLAB_REGISTRY_MIRROR, LAYERLAB_INSECURE_REGISTRIES.
+
+        Raises:
+            Invalid: a mirror that is no address.
+        """
+        return cls(isolator, Registries.of_environment(environment))
 
 
 class Engine:
@@ -119,9 +128,8 @@ class Engine:
     @cached_property
     def _trade(self) -> "Trade":
         from kit.engine.images.trading import Trade
-        from kit.engine.registry.transfer import Settings as Registries
 
-        return Trade(self._store, Registries(self.settings.mirror, self.settings.insecure))
+        return Trade(self._store, self.settings.registries)
 
     def _make_trade(self) -> "Trade":
         with self._making:
@@ -223,8 +231,8 @@ class Engine:
             self._isolator.isolation,
             key=identity["id"],
             containers=self.containers.list(Filters(), everything=True),
-            insecure=self.settings.insecure,
-            mirror=self.settings.mirror,
+            insecure=self.settings.registries.insecure,
+            mirror=self.settings.registries.mirror,
         )
 
     def usage(self) -> Json:

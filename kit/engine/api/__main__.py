@@ -23,19 +23,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--home", type=Path, required=True, help="the directory that holds everything")
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket to listen on")
     parser.add_argument("--isolator", default="", help="how containers run; the best that works if not given")
-    parser.add_argument(
-        "--registry-mirror",
-        default=os.environ.get("LAYERLAB_REGISTRY_MIRROR", ""),
-        metavar="ADDRESS",
-        help="asked before docker.io (LAYERLAB_REGISTRY_MIRROR)",
-    )
-    parser.add_argument(
-        "--insecure-registry",
-        action="append",
-        default=[*filter(None, os.environ.get("LAYERLAB_INSECURE_REGISTRIES", "").split(","))],
-        metavar="HOST",
-        help="may speak plain http (LAYERLAB_INSECURE_REGISTRIES)",
-    )
+    parser.add_argument("--registry-mirror", metavar="ADDRESS", help="as LAYERLAB_REGISTRY_MIRROR: before docker.io")
     return parser.parse_args()
 
 
@@ -62,8 +50,9 @@ def main() -> int:
     asked = arguments()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     threading.excepthook = lambda told: logging.error("in thread %s", told.thread, exc_info=told.exc_value)
-    settings = Settings(asked.isolator, asked.registry_mirror, tuple(asked.insecure_registry))
+    mirror = {"LAYERLAB_REGISTRY_MIRROR": asked.registry_mirror} if asked.registry_mirror else {}
     try:
+        settings = Settings.of(asked.isolator, os.environ | mirror)
         asyncio.run(serve(lambda: Engine(asked.home, settings), asked.socket))
     except KitError as error:
         print(error, file=sys.stderr)

@@ -115,7 +115,7 @@ class Contained:
 
     def pause(self) -> None:
         if self._is_first and self._group.can_freeze:
-            with suppress(FileNotFoundError):  # it has just ended
+            with suppress(OSError):  # ENOENT, ENODEV: it has just ended, and its group with it
                 self._group.freeze(True)
             return
         stopped: set[int] = set()
@@ -124,7 +124,7 @@ class Contained:
             stopped |= new
 
     def resume(self) -> None:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             if self._is_first and self._group.can_freeze:
                 self._group.freeze(False)
                 return
