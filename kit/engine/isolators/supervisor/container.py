@@ -8,7 +8,6 @@ import fcntl
 import os
 import stat
 from collections.abc import Mapping
-from pathlib import Path
 
 from kit.engine.isolators.contract import Mount, Sandbox, Stdio
 from kit.engine.isolators.supervisor import kernel, ownership
@@ -16,13 +15,13 @@ from kit.engine.isolators.supervisor.addresses import Network, name_servers
 from kit.engine.isolators.supervisor.devices import Devices
 from kit.engine.isolators.supervisor.ids import DAC_OVERRIDE, DAC_READ_SEARCH, Identity
 from kit.engine.isolators.supervisor.ipc import Objects
+from kit.engine.isolators.supervisor.journal import Journal
 from kit.engine.isolators.supervisor.memory import Memory
 from kit.engine.isolators.supervisor.ownership import EXECUTE, WRITE, Face, Owners
 from kit.engine.isolators.supervisor.paths import ELSEWHERE, Found, Parent, Paths
 from kit.engine.isolators.supervisor.places import O_PATH, Directory, File, Place, reopen
 from kit.engine.isolators.supervisor.proc import Proc, Sys
 from kit.engine.isolators.supervisor.tasks import Process, Task, Tasks
-from kit.layer.ownership import read_journal
 
 MOST_PROCESSES = 4096
 
@@ -35,7 +34,8 @@ class Container:
         self.tasks = Tasks()
         self.root_source = os.path.realpath(os.fsencode(sandbox.rootfs))
         self.root = Directory(b"/", self.root_source, read_only=sandbox.read_only)
-        self.owners = _owners(sandbox.owners)
+        self.journal = Journal(sandbox.owners)
+        self.owners = Owners(self.journal.records, self.journal.put, uid=os.geteuid(), gid=os.getegid())
         self.devices = Devices(scratch + b"/dev")
         self.proc = Proc(self.tasks, self, scratch + b"/proc", self._mount_texts)
         if sandbox.network == "none":
@@ -251,13 +251,6 @@ def wanted(flags: int) -> int:
     """What opening with these flags asks of a file's permissions."""
     access = {os.O_RDONLY: ownership.READ, os.O_WRONLY: WRITE}.get(flags & os.O_ACCMODE, ownership.READ | WRITE)
     return access | (WRITE if flags & os.O_TRUNC else 0)
-
-
-def _owners(journal: Path) -> Owners:
-    descriptor = os.open(journal, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with open(os.dup(descriptor), errors="replace") as lines:
-        records = read_journal(lines)
-    return Owners(records, lambda line: os.write(descriptor, line), uid=os.geteuid(), gid=os.getegid())
 
 
 def _descend(directory: int, name: bytes, *, make_directory: bool) -> int:

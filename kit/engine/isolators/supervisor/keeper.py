@@ -82,9 +82,13 @@ class Keeper:
         """Until process 1 has ended. Its end is told when all others have ended, too."""
         if not self._start(first):
             return
-        poll, actions = self._poll.poll, self._actions
+        poll, actions, journal = self._poll.poll, self._actions, self._box.journal
         while self._code is None:
-            for descriptor, events in poll():
+            patience = journal.patience()
+            if patience == 0:
+                journal.flush()
+                patience = None
+            for descriptor, events in poll(patience):
                 action = actions.get(descriptor)
                 if action is not None:
                     action(events)
@@ -165,6 +169,7 @@ class Keeper:
             self._code, self._first_child = code, child
             return
         if child.told:
+            self._box.journal.flush()  # Who is told of the end may look at once.
             _tell(child.status, {"exit": code})
         child.status.close()
 
@@ -181,6 +186,7 @@ class Keeper:
             select.select([self._stops], [], [], 0.01)
             self._kill_all()
             self._reap(0)
+        self._box.journal.flush()
         for child in self._children.values():
             _tell(child.status, {"exit": _KILLED})
         self._box.objects.remove(self._table.special)

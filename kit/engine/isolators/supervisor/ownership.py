@@ -1,7 +1,7 @@
 """Who owns a file in the container, and what else an ordinary user's disk can't hold.
 
 What a file's ``statx`` says, with the journal's record (``kit.layer.ownership``) laid over it. Every change is
-appended to the journal at once. Independent of how files are found: whoever has a file's status can ask.
+told to whoever keeps the journal. Independent of how files are found: whoever has a file's status can ask.
 
 Source: inode(7); chown(2), chmod(2): what they clear; path_resolution(7), "Permissions".
 """
@@ -23,7 +23,7 @@ from kit.engine.isolators.supervisor.ids import (
     Identity,
 )
 from kit.engine.isolators.supervisor.kernel import Status
-from kit.layer.ownership import FileIdentity, Ownership, to_line
+from kit.layer.ownership import FileIdentity, Ownership
 
 READ, WRITE, EXECUTE = 4, 2, 1
 _BIRTH = 0x800
@@ -52,9 +52,14 @@ class Owners:
     """
 
     def __init__(
-        self, records: dict[FileIdentity, Ownership], append: Callable[[bytes], object], *, uid: int, gid: int
+        self,
+        records: dict[FileIdentity, Ownership],
+        put: Callable[[FileIdentity, Ownership], object],
+        *,
+        uid: int,
+        gid: int,
     ) -> None:
-        self._records, self._append = records, append
+        self._records, self._tell = records, put
         self._uid, self._gid = uid, gid
 
     def find(self, file: Status) -> Ownership | None:
@@ -83,7 +88,7 @@ class Owners:
 
     def _put(self, identity: FileIdentity, record: Ownership) -> None:
         self._records[identity] = record
-        self._append(to_line(identity, record).encode())
+        self._tell(identity, record)
 
     def born(self, file: Status, uid: int, gid: int, mode: int | None = None) -> None:
         """A file was just made. ``mode``: permission bits that the disk could not be given."""

@@ -22,6 +22,7 @@ _HIDDEN = frozenset(
     b" kpagecount kpageflags latency_stats modules mtrr sched_debug scsi slabinfo sysrq-trigger sysvipc timer_list"
     b" timer_stats vmallocinfo".split()
 )
+_AUDIT = frozenset((b"loginuid", b"sessionid"))  # A kernel without auditing has none; logins then go on.
 _HIDDEN_IN_SYS = (b"firmware", b"devices/virtual/powercap", b"kernel/debug", b"kernel/tracing", b"kernel/security")
 _WRITABLE = frozenset((b"comm", b"oom_score_adj", b"oom_adj", b"coredump_filter", b"timerslack_ns", b"clear_refs"))
 _PRIVATE = 0o004  # Whoever may not read a file of /proc/PID by its mode must be the process's user, or root.
@@ -79,6 +80,8 @@ class Proc:
         if process is None and pid in self._tasks.by_id:  # A thread's number works, though no list has it.
             process = self._tasks.by_id[pid].process
         if process is None or not process.executable:
+            raise OSError(errno.ENOENT, "")
+        if rest and rest[-1] in _AUDIT:
             raise OSError(errno.ENOENT, "")
         if rest[:1] == [b"task"] and rest[1:2]:
             thread = self._tasks.by_id.get(int(rest[1])) if rest[1].isdigit() else None

@@ -30,7 +30,7 @@ from kit.engine.isolators.supervisor.kernel import AT_CWD, AT_EMPTY_PATH, AT_FOL
 from kit.engine.isolators.supervisor.ownership import Face, Owners
 from kit.engine.isolators.supervisor.proc import status_text
 from kit.engine.isolators.supervisor.status import as_stat, as_statx
-from kit.layer.ownership import Ownership, read_journal
+from kit.layer.ownership import FileIdentity, Ownership, read_journal, to_line
 
 Handler = Callable[[Call], int]
 
@@ -187,7 +187,11 @@ def _open_journal(journal: Path) -> tuple[Owners, list[Ownership]]:
     descriptor = os.open(journal, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with open(os.dup(descriptor), errors="replace") as lines:
         records = read_journal(lines)
-    return Owners(records, lambda line: os.write(descriptor, line), uid=0, gid=0), list(records.values())
+
+    def put(identity: FileIdentity, record: Ownership) -> None:
+        os.write(descriptor, to_line(identity, record).encode())
+
+    return Owners(records, put, uid=0, gid=0), list(records.values())
 
 
 # --- which function answers which call
