@@ -256,6 +256,7 @@ def test_a_client_of_events_that_leaves_is_forgotten(engine: Engine, client: doc
     def threads() -> int:
         return len(os.listdir(f"/proc/{engine.process.pid}/task"))
 
+    time.sleep(0.5)  # threads of the requests before this one end
     before = threads()
     with connected(engine) as connection:
         connection.sendall(b"GET /events HTTP/1.1\r\nHost: d\r\n\r\n")
