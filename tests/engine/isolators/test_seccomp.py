@@ -87,9 +87,7 @@ def test_standard_output_can_be_opened_by_name(box: Any) -> None:
 
 def test_the_machine_keeps_its_files_in_dev(box: Any) -> None:
     before = os.stat("/dev/null")
-    box.sh(
-        "chmod 600 /dev/null; chown 5:5 /dev/null; echo x > /dev/null; mkdir /dev/mine; touch /dev/shm/x; ls /dev/mine"
-    )
+    box.sh("chmod 600 /dev/null; chown 5:5 /dev/null; echo x > /dev/null; mkdir /dev/mine; touch /dev/shm/x")
     after = os.stat("/dev/null")
     assert (before.st_mode, before.st_uid) == (after.st_mode, after.st_uid)
     assert not Path("/dev/mine").exists()

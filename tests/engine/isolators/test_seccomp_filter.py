@@ -75,6 +75,13 @@ def test_without_a_network_only_some_families_exist() -> None:
     assert decide(program(), number, 40) == ERRNO | errno.EPERM
 
 
+def test_there_is_no_audit() -> None:
+    number = TABLE.special["socket"]
+    for network in (True, False):
+        assert decide(program(network=network), number, socket.AF_NETLINK, 3, 9) == ERRNO | errno.EPROTONOSUPPORT
+        assert decide(program(network=network), number, socket.AF_NETLINK, 3, 0) == ALLOW
+
+
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_every_call_that_stops_has_somebody_who_answers(machine: str) -> None:
     table = calls.table(machine)

@@ -24,7 +24,7 @@ _AT_NUMBER, _AT_ARCHITECTURE, _AT_ARGUMENTS = 0, 4, 16
 _CLONE_UNTRACED, _CLONE_NEW = 0x00800000, 0x7E020000
 # keepcaps, bounding set, securebits, ambient set, dumpable, seccomp, no_new_privs: who the process is.
 ANSWERED_PRCTL = (4, 7, 8, 21, 22, 23, 24, 27, 28, 38, 39, 47)
-_AF_VSOCK = 40
+_AF_VSOCK, _NETLINK_AUDIT = 40, 9
 _EMPTY_NETWORKS = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
 _IPC = (
     "shmget",
@@ -100,10 +100,16 @@ def platform_column(table: calls.Table) -> int:
 
 
 def _socket(network: bool) -> Block:
-    allow = _return(ALLOW)
+    """No way to the hypervisor; and no audit: programs do without it, but not with an audit that refuses them."""
+    allow, refuse = _return(ALLOW), _return(ERRNO | errno.EPERM)
+    audit: Block = (
+        *(_argument(0), Instruction(_EQUAL, socket.AF_NETLINK, 0, 3)),
+        *(_argument(2), Instruction(_EQUAL, _NETLINK_AUDIT, 0, 1), *_return(ERRNO | errno.EPROTONOSUPPORT)),
+        _argument(0),
+    )
     if network:
-        return (_argument(0), Instruction(_EQUAL, _AF_VSOCK, 0, 1), *_return(ERRNO | errno.EPERM), *allow)
-    return (_argument(0), *_one_of(_EMPTY_NETWORKS), *allow, *_return(ERRNO | errno.EAFNOSUPPORT))
+        return (*audit, Instruction(_EQUAL, _AF_VSOCK, 0, 1), *refuse, *allow)
+    return (*audit, *_one_of(_EMPTY_NETWORKS), *allow, *_return(ERRNO | errno.EAFNOSUPPORT))
 
 
 def _return(action: int) -> Block:
