@@ -30,7 +30,7 @@ engines: setup
 
 # Slow comparisons with a real dockerd, entry by entry; run before a release.
 same: engines
-	LAYERLAB_SLOW=1 $(BIN)/python -m pytest tests/compat -m slow -s $(PYTEST_ARGS)
+	LAYERLAB_SLOW=1 $(BIN)/python -m pytest tests/compat tests/engine/build -m slow -s $(PYTEST_ARGS)
 
 notebooks: setup
 	$(BIN)/python -m pytest tests/notebooks $(PYTEST_ARGS)

@@ -21,6 +21,7 @@ from kit.dockerfile.platforms import parse_platform
 from kit.dockerfile.steps import Plan
 from kit.engine.build.cache import Cache
 from kit.engine.build.cancel import Cancel, Cancelled
+from kit.engine.build.earlier import Earlier
 from kit.engine.build.files import Files
 from kit.engine.build.intake import Intake, take_in
 from kit.engine.build.lending import hosts_file, resolver_file
@@ -37,6 +38,7 @@ from kit.engine.registry.platforms import platform_of
 from kit.engine.store.files import remove_tree
 from kit.engine.store.store import Store
 from kit.errors import Invalid, KitError
+from kit.oci.config import ImageConfig
 from kit.oci.descriptor import Platform
 from kit.oci.digest import ImageID
 from kit.oci.reference import Reference, parse_reference
@@ -182,6 +184,7 @@ class Builder:
         return Bench(
             self._store,
             self._cache,
+            Earlier(tuple(self._images(options.cache_from)), self._store.layers),
             job.parents,
             job.files,
             surroundings,
@@ -192,6 +195,13 @@ class Builder:
             no_cache=options.no_cache,
             remove=options.remove,
         )
+
+    def _images(self, names: Iterable[str]) -> Iterator[ImageConfig]:
+        """Those of the images that are here; what is not here is no cache, and no error."""
+        for name in names:
+            found = self._store.images.find(name)
+            if found is not None:
+                yield self._store.images.get(found)
 
     def usage(self) -> list[dict[str, Any]]:
         """The build cache as ``docker system df`` shows it."""

@@ -36,16 +36,17 @@ from kit.dockerfile.steps import (
 from kit.engine.build.accounts import owner_of
 from kit.engine.build.cache import Cache, Key, Record
 from kit.engine.build.cancel import Cancel
-from kit.engine.build.copying import Selection
 from kit.engine.build.draft import Draft
+from kit.engine.build.earlier import Earlier
 from kit.engine.build.files import Files, LayeredFiles, PooledFiles, find_real
 from kit.engine.build.history import Stack
+from kit.engine.build.keys import digest_of_files, parts_of_run
 from kit.engine.build.mounting import Mounting
 from kit.engine.build.parents import Missing, Parents
 from kit.engine.build.pool import Pool
 from kit.engine.build.progress import Explained, Progress, Text, short
 from kit.engine.build.running import Surroundings, run
-from kit.engine.build.transfer import identity, prepare
+from kit.engine.build.transfer import prepare
 from kit.engine.build.workspace import Workspace
 from kit.engine.store.layers import FileNotInLayers
 from kit.engine.store.store import Store
@@ -61,6 +62,7 @@ class Bench:
 
     store: Store
     cache: Cache
+    earlier: Earlier
     parents: Parents
     context: Files | None
     surroundings: Surroundings
@@ -211,30 +213,32 @@ class Solver:
         )
         asked = {"dest": step.dest, "owner": str(owner), "chmod": step.chmod, "unpack": str((step.add, step.unpack))}
         key = self._key(step, {**asked, "copied": transfer.digest}, alone=step.link)
-        yield from self._layer(step, key, lambda: self._put(transfer.draft(self._tree())))
+        yield from self._layer(step, key, lambda: transfer.draft(self._tree()))
 
     def _workdir(self, step: WorkdirStep) -> Iterator[Progress]:
         uid, gid = owner_of(step.user, self._text) if step.user else (0, 0)
 
-        def make() -> DiffID:
+        def make() -> Draft:
             draft = Draft(self._tree())
             like = Entry(Kind.DIRECTORY, 0o755, uid, gid, mtime=self.bench.clock())
             draft.make_directories(draft.real(step.path), like)
-            return self._put(draft)
+            return draft
 
         yield from self._layer(step, self._key(step, {"directory": f"{step.path} {uid}:{gid}"}), make)
 
     def _run(self, step: RunStep, workspace: Workspace) -> Iterator[Progress]:
-        key = self._key(step, dict(_parts_of_run(step)) | self._mounted(step))
+        key = self._key(step, dict(parts_of_run(step)) | self._mounted(step))
         with self.bench.cache.alone(key, self.bench.cancel.check):
-            found = self._found(key)
+            known = self._found(key)
+            found = known
+            if found is None and not step.mounts and not self.bench.no_cache:
+                found = self.bench.earlier.find_run(self._stack, step.created_by)
             yield self._explained(key, found is not None)
             if found is not None:
                 yield Text(" ---> Using cache\n")
             else:
                 found = yield from self._executed(step, workspace)
-                self.bench.cache.remember(key, found, step.title)
-            self._add(step, found)
+            self._add(step, found, new_key=None if known else key)
 
     def _executed(self, step: RunStep, workspace: Workspace) -> Generator[Progress, None, Record]:
         container = secrets.token_hex(6)
@@ -252,17 +256,19 @@ class Solver:
         diff_id = layer.diff_id if layer is not None else self._put(Draft({}))
         return Record(diff_id, self._now())
 
-    def _layer(self, step: Step, key: Key, make: Callable[[], DiffID]) -> Iterator[Progress]:
+    def _layer(self, step: Step, key: Key, make: Callable[[], Draft]) -> Iterator[Progress]:
         """A step that is computed."""
         with self.bench.cache.alone(key, self.bench.cancel.check):
-            found = self._found(key)
+            known = self._found(key)
+            found, draft = known, Draft({})
+            if known is None:
+                draft = make()
+                if not self.bench.no_cache:
+                    found = self.bench.earlier.find_same(self._stack, step.created_by, draft.changeset())
             yield self._explained(key, found is not None)
             if found is not None:
                 yield Text(" ---> Using cache\n")
-            else:
-                found = Record(make(), self._now())
-                self.bench.cache.remember(key, found, step.title)
-            self._add(step, found)
+            self._add(step, found or Record(self._put(draft), self._now()), new_key=None if known else key)
 
     # Keys and layers
 
@@ -278,7 +284,10 @@ class Solver:
         differs = self.bench.cache.compare(f"{self.bench.place} {self._number}", key)
         return Explained(self._number, key.digest, cached, key.parts, differs)
 
-    def _add(self, step: Step, record: Record) -> None:
+    def _add(self, step: Step, record: Record, new_key: Key | None) -> None:
+        """The layer on top of the stack; ``new_key`` is what the cache did not know it by."""
+        if new_key is not None:
+            self.bench.cache.remember(new_key, record, step.title)
         self._stack = self._stack.with_layer(record.diff_id, step.created_by, record.created)
 
     def _put(self, draft: Draft) -> DiffID:
@@ -302,25 +311,8 @@ class Solver:
         found = {}
         for mount in step.mounts:
             if mount.type == "bind":
-                found[f"mount {mount.target}"] = _digest_of(self.files_of(mount.from_), mount.source)
+                found[f"mount {mount.target}"] = digest_of_files(self.files_of(mount.from_), mount.source)
         return found
 
     def _now(self) -> str:
         return datetime.fromtimestamp(self.bench.clock(), UTC).isoformat().replace("+00:00", "Z")
-
-
-def _parts_of_run(step: RunStep) -> Iterator[tuple[str, str]]:
-    yield "command", json.dumps(step.argv)
-    yield "environment", json.dumps(step.env)
-    yield "directory", step.working_dir
-    yield "user", step.user
-    yield "mounts", json.dumps([repr(mount) for mount in step.mounts])
-    yield "network", f"{step.network} {step.security}"
-    if step.script:
-        yield "script", step.script.data
-
-
-def _digest_of(files: Files, source: str) -> str:
-    """Of what is at ``source``: names, kinds, modes, owners, bytes."""
-    (chosen,) = Selection().choose(files, source)
-    return identity([chosen])

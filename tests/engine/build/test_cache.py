@@ -84,3 +84,19 @@ def test_removing_an_image_keeps_its_cache_and_prune_empties_it(lab: Lab) -> Non
     lab.store.images.delete(again.id)
     assert image.id != again.id, "it ran again"
     assert lab.builder.prune()["SpaceReclaimed"] == 100_000
+
+
+def test_an_image_that_came_from_elsewhere_serves_as_cache(lab: Lab) -> None:
+    dockerfile = f"FROM {PARENT}\nENV A=1\nRUN echo run > /r; cat /proc/sys/kernel/random/uuid > /u\nCOPY hello /h\n"
+    image = lab.build(dockerfile, HELLO, tags=("published",))
+    lab.builder.prune()
+    events = lab.events(dockerfile, HELLO, cache_from=("not-here", "published"))
+    assert "Running in" not in text_of(events) and text_of(events).count("Using cache") == 2
+    assert lab.image(events).diff_ids == image.diff_ids
+    lab.builder.prune()
+    other = lab.build(dockerfile, {"hello": File(b"new")}, cache_from=("published",))
+    assert other.diff_ids[:2] == image.diff_ids[:2] and lab.read(other, "h") == "new"
+    lab.builder.prune()
+    assert (
+        lab.build(dockerfile.replace("A=1", "A=2"), HELLO, cache_from=("published",)).diff_ids[1] != image.diff_ids[1]
+    )
