@@ -30,31 +30,33 @@ class Lab:
 
 
 @pytest.fixture(scope="session")
-def lab(dockerd_host: str, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """What ``make lab`` gives a newcomer: the embedded engine, a registry, the parents, JupyterLab."""
     home = tmp_path_factory.mktemp("browser")
     notebooks = home / "notebooks"
     shutil.copytree(PROJECT / "notebooks", notebooks)
     (home / "home").mkdir(mode=0o700)
     (cache / "parents").mkdir(exist_ok=True)
     (home / "home/parents").symlink_to(cache / "parents")
-    token = os.urandom(16).hex()
-    command = [sys.executable, "-m", "kit.lab.cli", "lab", "--no-browser", "--port=0", "--ip=127.0.0.1"]
-    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={notebooks}"]
-    server = subprocess.Popen(
-        command, env=_environment(home, dockerd_host), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    token, environment = os.urandom(16).hex(), _environment(home)
+    layerlab = [sys.executable, "-m", "kit.lab.cli"]
+    command = [*layerlab, "lab", "--no-browser", "--port=0", "--ip=127.0.0.1", f"--IdentityProvider.token={token}"]
+    command += [f"--ServerApp.root_dir={notebooks}"]
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield Lab(_address(server), token, notebooks)
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(60)
+        for what in ("registry", "engine"):
+            subprocess.run([*layerlab, what, "stop"], env=environment, capture_output=True, timeout=60)
 
 
-def _environment(home: Path, docker_host: str) -> dict[str, str]:
+def _environment(home: Path) -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "LAYERLAB_"))}
     (home / "run").mkdir(mode=0o700)
     environment |= {"HOME": str(home), "LAYERLAB_HOME": str(home / "home"), "XDG_RUNTIME_DIR": str(home / "run")}
-    return environment | {"DOCKER_HOST": docker_host}
+    return environment | {"LAYERLAB_ENGINE": "embedded"}
 
 
 def _address(server: "subprocess.Popen[str]") -> str:

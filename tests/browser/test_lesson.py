@@ -78,8 +78,13 @@ def open_notebook(browser: Browser, lab, name: str, theme: str, *, kernel: bool 
 
 
 def run_all(page: Page) -> None:
+    """By the menu. It acts on the notebook that was clicked last, and a menu drawn too early does nothing."""
+    page.locator(".jp-MarkdownCell").first.click()
     page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.locator(".lm-Menu-itemLabel", has_text="Run All Cells").first.click()
+    item = page.locator(".lm-Menu-item", has=page.get_by_text("Run All Cells", exact=True))
+    expect(item).not_to_have_class(re.compile("lm-mod-disabled"))
+    item.click()
+    expect(page.locator(".jp-CodeCell").first.locator(".jp-InputPrompt")).not_to_have_text("[ ]:")
     wait_for(page.locator(".jp-CodeCell").last, ALL_RUN)
 
 
@@ -88,7 +93,7 @@ def wait_for(cell: Locator, patience: int = ONE_RUN) -> None:
     try:
         expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]"), timeout=patience)
     except AssertionError as error:
-        said = cell.page.locator(".jp-OutputArea-output").all_inner_texts()
+        said = cell.page.locator(".jp-OutputArea-output").all_inner_texts() or ["nothing was run"]
         raise AssertionError("\n".join(said)[-3000:]) from error
 
 
