@@ -1,4 +1,7 @@
-"""JupyterLab as ``layerlab lab`` starts it, and a browser to look at it."""
+"""JupyterLab as ``layerlab lab`` starts it, and a browser to look at it.
+
+Both live for a module: the browser's driver keeps an event loop running in this thread, which others want for their own.
+"""
 
 import os
 import re
@@ -29,7 +32,7 @@ class Lab:
     notebooks: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """What ``make lab`` gives a newcomer: the embedded engine, a registry, the parents, JupyterLab."""
     home = tmp_path_factory.mktemp("browser")
@@ -81,7 +84,7 @@ def _address(server: "subprocess.Popen[str]") -> str:
     pytest.fail(f"JupyterLab did not start:\n{said}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
