@@ -4,7 +4,7 @@ Never an engine's own ``.Id``, ``Parent``, SIZE or the wording of the history: D
 mean something else by them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Protocol, TypeAlias
 
 
@@ -17,15 +17,28 @@ class Entry(Protocol):
     def mode(self) -> int: ...
     @property
     def size(self) -> int: ...
+    @property
+    def digest(self) -> str | None: ...
 
 
 class Layer(Protocol):
-    """One layer: its content's digest, and what it adds or replaces."""
+    """One layer: its content's digest, what it adds or replaces, and the paths below that it removes."""
 
     @property
     def diff_id(self) -> str: ...
     @property
     def files(self) -> Mapping[str, Entry]: ...
+    @property
+    def removed(self) -> Set[str]: ...
+
+
+class Line(Protocol):
+    """One line of an image's history: who signed it, and what they said."""
+
+    @property
+    def author(self) -> str: ...
+    @property
+    def comment(self) -> str: ...
 
 
 class Image(Protocol):
@@ -41,6 +54,8 @@ class Image(Protocol):
     def config(self) -> Mapping[str, Any]: ...
     @property
     def stored(self) -> int: ...
+    @property
+    def history(self) -> Sequence[Line]: ...
 
 
 class Result(Protocol):
@@ -52,6 +67,34 @@ class Result(Protocol):
     def out(self) -> str: ...
     @property
     def err(self) -> str: ...
+
+
+class Service(Protocol):
+    """A service that was started, asked, and told to stop: ``answer`` or ``trouble``, exit ``code``, ``seconds``."""
+
+    @property
+    def answer(self) -> str: ...
+    @property
+    def trouble(self) -> str: ...
+    @property
+    def running(self) -> bool: ...
+    @property
+    def killed(self) -> bool: ...
+    @property
+    def code(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def said(self) -> str: ...
+
+
+class Container(Protocol):
+    """A container as it is now; ``started``: whether it ever ran."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def started(self) -> bool: ...
 
 
 class Descriptor(Protocol):
@@ -70,5 +113,7 @@ class Manifest(Protocol):
 
 Images: TypeAlias = Callable[[str], Image]
 Run: TypeAlias = Callable[..., Result]
+Serve: TypeAlias = Callable[..., Service]
+Containers: TypeAlias = Callable[[str], Container | None]
 Manifests: TypeAlias = Callable[[str], Manifest]
 Answers: TypeAlias = Mapping[str, Any]

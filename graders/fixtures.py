@@ -8,7 +8,19 @@ import pytest
 
 import kit
 from graders.criteria import find_criterion
-from graders.facts import Answers, Image, Images, Manifest, Manifests, Result, Run
+from graders.facts import (
+    Answers,
+    Container,
+    Containers,
+    Image,
+    Images,
+    Manifest,
+    Manifests,
+    Result,
+    Run,
+    Serve,
+    Service,
+)
 from graders.request import Request
 
 REQUEST: "pytest.StashKey[Request]" = pytest.StashKey()
@@ -61,6 +73,30 @@ def run(images: Images) -> Run:
         return kit.run(reference, *args)
 
     return run_image
+
+
+@pytest.fixture(scope="session")
+def serve(images: Images) -> Serve:
+    """Starts an image as bounded as ``run`` does, asks its web server, stops it: ``serve(reference, port=, path=)``."""
+
+    def serve_image(reference: str, *args: str, port: int = 80, path: str = "/") -> Service:
+        images(reference)
+        return kit.serve(reference, *args, port=port, path=path)
+
+    return serve_image
+
+
+@pytest.fixture(scope="session")
+def containers() -> Containers:
+    """Finds a container by its name, as it is now."""
+
+    def find_container(name: str) -> Container | None:
+        try:
+            return kit.container(name)
+        except kit.NotFound:
+            return None
+
+    return find_container
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@
     kit.parents()                                makes the images that the course builds upon
     kit.build(dockerfile="FROM scratch…", files={…}, tag="you/app:1")
     kit.run("you/app:1")                         code, out, err
+    kit.serve("you/app:1", port=80)              the answer of a web server, and how it stops
     kit.image("you/app:1")                       layers, files, history, config, dead weight
+    kit.container("page")                        what is its own, above the image
     kit.tag(…)  kit.tags()  kit.registry()  kit.login(…)  kit.push(…)  kit.manifest(…)
     kit.elf.tiny("Hello!\\n")                     the smallest program there is
     kit.predict(…)  kit.measured(…)  kit.check("03.2")  kit.hint(…)  kit.solution(…)  kit.reset("03")
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from kit.lab.build import build
     from kit.lab.checking import check, hint, solution
     from kit.lab.connect import connect
+    from kit.lab.containers import container
     from kit.lab.context import tar_of as tar
     from kit.lab.doctor import preflight
     from kit.lab.guesses import measured, predict
@@ -34,11 +37,13 @@ if TYPE_CHECKING:
     from kit.lab.registries import manifest, registry
     from kit.lab.reset import reset
     from kit.lab.run import run
+    from kit.lab.serving import serve
 
 _WHERE = {
     "build": "kit.lab.build:build",
     "check": "kit.lab.checking:check",
     "connect": "kit.lab.connect:connect",
+    "container": "kit.lab.containers:container",
     "elf": "kit.lab.elf:",
     "hint": "kit.lab.checking:hint",
     "image": "kit.lab.images:image",
@@ -52,6 +57,7 @@ _WHERE = {
     "registry": "kit.lab.registries:registry",
     "reset": "kit.lab.reset:reset",
     "run": "kit.lab.run:run",
+    "serve": "kit.lab.serving:serve",
     "solution": "kit.lab.checking:solution",
     "tag": "kit.lab.names:tag",
     "tags": "kit.lab.names:tags",
@@ -69,6 +75,7 @@ __all__ = [
     "build",
     "check",
     "connect",
+    "container",
     "elf",
     "hint",
     "image",
@@ -82,6 +89,7 @@ __all__ = [
     "registry",
     "reset",
     "run",
+    "serve",
     "solution",
     "tag",
     "tags",

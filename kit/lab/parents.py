@@ -1,9 +1,9 @@
 """The images that the course builds upon, made here from Debian's packages.
 
-``debian:13`` and ``busybox:1`` are made once, as root file system tars under ``home/parents``, and loaded into
-any engine from there. The same packages give the same tar, byte for byte and whoever made it, and the image
+``debian:13``, ``busybox:1`` and ``web:1`` are made once, as root file system tars under ``home/parents``, and
+loaded into any engine from there. The same packages give the same tar, byte for byte and whoever made it, and the image
 around it is always the same, so every learner's parent has the same image ID. With ``LAYERLAB_PARENTS=hub``
-they are pulled instead.
+they are pulled instead, those that Docker Hub has.
 
 An image that somebody pulled under one of these names is left as it is: it serves as well.
 
@@ -23,12 +23,12 @@ import docker
 
 from kit.errors import Invalid, Unavailable
 from kit.lab import archive, canonical
-from kit.lab.rootfs import BUSYBOX, DEBIAN, SOURCE_DATE, SOURCE_DATE_EPOCH, Recipe
+from kit.lab.rootfs import BUSYBOX, DEBIAN, SOURCE_DATE, SOURCE_DATE_EPOCH, WEB, Recipe
 from kit.oci.config import History, ImageConfig, RunConfig
 from kit.oci.descriptor import Platform
 from kit.oci.digest import DiffID
 
-RECIPES: Mapping[str, Recipe] = {"busybox:1": BUSYBOX, "debian:13": DEBIAN}
+RECIPES: Mapping[str, Recipe] = {"busybox:1": BUSYBOX, "debian:13": DEBIAN, "web:1": WEB}
 
 _MARK = "layerlab parent "
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -110,7 +110,7 @@ def _make(
     if _is_there(client, name, mark):
         progress(f"{name}: is there")
         return Parent(name, client.images.get(name).id, "there")
-    if environment.get("LAYERLAB_PARENTS") == "hub":
+    if recipe.on_hub and environment.get("LAYERLAB_PARENTS") == "hub":
         progress(f"{name}: pulling")
         return Parent(name, client.images.pull(name).id, "pulled")
     tar = root_tar(name, home, progress, client=client)

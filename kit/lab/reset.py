@@ -1,5 +1,10 @@
-"""Starting over: ``kit.reset`` removes what a notebook made, and nothing else."""
+"""Starting over: ``kit.reset`` removes what a notebook made, and nothing else.
 
+What the kit made is written down. What a notebook makes through the engine itself is told by its name: containers
+of notebook 01 are called ``ex01-…`` and its images ``ex01/…``, those of its assignment ``a01-…`` and ``a01/…``.
+"""
+
+from collections.abc import Iterator
 from contextlib import suppress
 
 from kit.errors import Conflict
@@ -11,14 +16,16 @@ from kit.views.models.lesson import Removed
 
 
 def reset(notebook: str, *, lab: Lab | None = None) -> Removed:
-    """Remove the names that the notebook of this number gave to images, and its images that then have none.
+    """Remove the notebook's containers, the names that it gave to images, and its images that then have none.
 
     A name that leads to another image by now is somebody else's and stays; so does one that a container uses.
     Points and guesses stay, too. Where nobody tells which notebook this is, what this very process made counts.
     """
     lab = lab or connect()
+    stem = notebook if notebook.startswith("a") else f"ex{notebook}"
+    removed, kept, gone = list(_remove_containers(lab, f"{stem}-")), list[tuple[str, str]](), list[Made]()
     made = made_by(lab.home, notebook, *([] if notebook_id() else [maker()]))
-    removed, kept, gone = list[str](), list[tuple[str, str]](), list[Made]()
+    made += _named(lab, f"{stem}/")
     for one in made:
         try:
             if one.name and _leads_to(lab, one):
@@ -34,6 +41,23 @@ def reset(notebook: str, *, lab: Lab | None = None) -> Removed:
                 _remove(lab, image_id)
     cross_out(lab.home, gone)
     return Removed(notebook, removed, kept)
+
+
+def _remove_containers(lab: Lab, stem: str) -> Iterator[str]:
+    """Removes the containers whose names begin with ``stem``, running or not, with their volumes."""
+    with asking(lab):
+        for container in lab.client.api.containers(all=True, filters={"name": f"^/?{stem}"}):
+            lab.client.api.remove_container(container["Id"], force=True, v=True)
+            yield container["Names"][0].removeprefix("/")
+
+
+def _named(lab: Lab, stem: str) -> Iterator[Made]:
+    """The images whose names begin with ``stem``."""
+    with asking(lab):
+        for image in lab.client.api.images():
+            for name in image.get("RepoTags") or ():
+                if name.startswith(stem):
+                    yield Made("", name, image["Id"])
 
 
 def _leads_to(lab: Lab, made: Made) -> bool:

@@ -2,7 +2,7 @@
 
 ``debian:13`` is what ``mmdebstrap`` makes of Debian's packages, with the four apt settings of Docker's own
 Debian image; without them every lesson about the size of a layer would tell other numbers. ``busybox:1`` is
-one static program with a name for each thing it can do.
+one static program with a name for each thing it can do; ``web:1`` is that and two pages for its web server.
 """
 
 import hashlib
@@ -11,8 +11,9 @@ import os
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -64,13 +65,18 @@ _DIRECTORIES = {
     **dict.fromkeys(("var", "var/spool", "var/spool/mail", "var/www"), 0o755),
     **{"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700},
 }
+_PAGES = {
+    "www/index.html": "<h1>It works</h1>\n",
+    "www/old.html": "<h1>Under construction since 2014</h1>\n",
+}
 
 
 @dataclass(frozen=True)
 class Recipe:
     """How one root file system is made: ``make(tar, progress)`` writes it.
 
-    ``make_in_engine(client, tar, progress)`` does so with less: an engine runs what needs root.
+    ``make_in_engine(client, tar, progress)`` does so with less: an engine runs what needs root. ``on_hub``: whether
+    Docker Hub has an image of that name.
     """
 
     title: str
@@ -78,6 +84,7 @@ class Recipe:
     make: Callable[[Path, Progress], None]
     ingredients: str = field(repr=False)
     make_in_engine: Callable[[docker.DockerClient, Path, Progress], None] | None = None
+    on_hub: bool = True
 
     @property
     def digest(self) -> str:
@@ -142,24 +149,27 @@ def _follow(process: "subprocess.Popen[str]", progress: Progress) -> str:
     return "" if process.returncode == 0 else next(iter(errors), f"exit code {process.returncode}")
 
 
-def _make_busybox(tar: Path, progress: Progress) -> None:
+def _make_busybox(tar: Path, progress: Progress, pages: Mapping[str, str] = {}) -> None:
     """Raises Unavailable where there is no static busybox."""
     program = _BUSYBOX.read_bytes() if _BUSYBOX.exists() else b""
     if not program or _needs_loader(program):
         raise Unavailable("busybox:1 is made from the static busybox: apt-get install busybox-static")
     listed = subprocess.run([_BUSYBOX, "--list"], capture_output=True, text=True, check=True, timeout=60)
     applets = sorted(set(listed.stdout.split()) - {"busybox"})
-    progress(f"busybox:1: {len(applets)} commands in one program of {len(program):,} bytes")
+    progress(f"busybox: {len(applets)} commands in one program of {len(program):,} bytes")
     with tarfile.open(tar, "w", format=tarfile.GNU_FORMAT) as out:
-        for entry, content in sorted(_busybox_entries(program, applets), key=lambda pair: pair[0].name):
+        for entry, content in sorted(_busybox_entries(program, applets, pages), key=lambda pair: pair[0].name):
             entry.mtime = SOURCE_DATE_EPOCH
             out.addfile(entry, io.BytesIO(content))
 
 
-def _busybox_entries(program: bytes, applets: list[str]) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    for path, mode in _DIRECTORIES.items():
+def _busybox_entries(
+    program: bytes, applets: list[str], pages: Mapping[str, str]
+) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    for path, mode in (_DIRECTORIES | ({"www": 0o755} if pages else {})).items():
         yield _entry(path, mode, tarfile.DIRTYPE), b""
-    files = {"etc/passwd": (0o644, _USERS), "etc/group": (0o644, _GROUPS), "etc/shadow": (0o600, _SHADOW)}
+    files = {path: (0o644, text) for path, text in pages.items()}
+    files |= {"etc/passwd": (0o644, _USERS), "etc/group": (0o644, _GROUPS), "etc/shadow": (0o600, _SHADOW)}
     for path, (mode, text) in files.items():
         yield _entry(path, mode, size=len(text)), text.encode()
     yield _entry("bin/busybox", 0o755, size=len(program)), program
@@ -199,4 +209,11 @@ BUSYBOX = Recipe(
     command=("sh",),
     make=_make_busybox,
     ingredients=_USERS + _GROUPS + repr(_DIRECTORIES),
+)
+WEB = Recipe(
+    title="busybox-static with a web server's pages",
+    command=("httpd", "-f", "-p", "80", "-h", "/www"),
+    make=partial(_make_busybox, pages=_PAGES),
+    ingredients=BUSYBOX.ingredients + repr(_PAGES),
+    on_hub=False,
 )

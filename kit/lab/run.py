@@ -43,7 +43,7 @@ def run(reference: "str | Image", *command: str, timeout: float = TIMEOUT, lab: 
     with asking(lab, name):
         api.inspect_image(name)
         try:
-            made = api.create_container(name, list(command) or None, host_config=_limits(api))
+            made = api.create_container(name, list(command) or None, host_config=limits(api))
         except docker.errors.APIError as error:
             return _not_started(name, command, words(error))
         try:
@@ -57,13 +57,15 @@ def failures(references: Iterable[str], *, lab: Lab | None = None) -> Failures:
     return Failures([run(reference, lab=lab) for reference in references])
 
 
-def _limits(api: Any) -> Any:
+def limits(api: Any, *rights: str) -> Any:
+    """What a stranger's container may do: nothing but what ``rights`` name."""
     return api.create_host_config(
         network_mode="none",
         read_only=True,
         mem_limit=_MEMORY,
         pids_limit=_PROCESSES,
         cap_drop=["ALL"],
+        cap_add=list(rights),
         security_opt=["no-new-privileges"],
     )
 

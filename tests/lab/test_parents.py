@@ -97,7 +97,7 @@ def test_when_every_way_of_mmdebstrap_fails_its_last_words_are_told(
 
 
 def test_an_unknown_parent_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="no parent image is called 'fedora:40': there are busybox:1, debian:13"):
+    with pytest.raises(Invalid, match="no parent image is called 'fedora:40': there are busybox:1, debian:13, web:1"):
         parents.make_parents(docker.DockerClient("unix:///nowhere", version="1.41"), ["fedora:40"], tmp_path)
 
 

@@ -102,7 +102,7 @@ class Removed(View):
             yield Line(f"Notebook {self.notebook} has made nothing that is still here.")
             return
         yield Line(
-            f"Removed {counted(len(self.removed), 'image name')} that notebook {self.notebook} made; "
+            f"Removed {counted(len(self.removed), 'name')} that notebook {self.notebook} gave; "
             "nothing else was touched.",
             strong=True,
         )
