@@ -64,6 +64,13 @@ class Plan(NamedTuple):
     identity: Identity
     raised: bool
     held: tuple[int, ...]
+    overwritten: tuple[int, bytes] = (0, b"")
+    """Where the supervisor wrote, and what was there: a ``vfork`` shares its memory with its parent."""
+
+    def forget(self) -> None:
+        """It was not executed after all."""
+        for descriptor in self.held:
+            os.close(descriptor)
 
 
 def execute(call: Call, registers: Registers) -> Plan:
@@ -74,8 +81,7 @@ def execute(call: Call, registers: Registers) -> Plan:
     environment = memory.pointers(call.arguments[2]) if made.raised else None
     if environment is not None:
         environment = [address for address in environment if not memory.text(address).startswith(_UNSAFE)]
-    _write(task, registers, made, environment)
-    return made
+    return made._replace(overwritten=_write(task, registers, made, environment))
 
 
 def plan(call: Call, path: bytes, arguments: Sequence[int | bytes]) -> Plan:
@@ -166,8 +172,8 @@ def _loader(call: Call, interpreter: bytes) -> bytes:
         return found.host
 
 
-def _write(task: Task, registers: Registers, made: Plan, environment: list[int] | None) -> None:
-    """Lays strings and pointers down below the stack."""
+def _write(task: Task, registers: Registers, made: Plan, environment: list[int] | None) -> tuple[int, bytes]:
+    """Lays strings and pointers down below the stack; where, and what was there."""
     lists: list[Sequence[int | bytes]] = [made.words, *([environment] if environment is not None else [])]
     texts = [made.executable, *(word for word in made.words if isinstance(word, bytes))]
     pointers = sum(len(words) + 1 for words in lists)
@@ -185,7 +191,9 @@ def _write(task: Task, registers: Registers, made: Plan, environment: list[int] 
                 table.append(at + len(data))
                 data += word + b"\0"
         table.append(0)
+    before = task.process.memory.read(base, size)
     task.process.memory.write(base, struct.pack(f"={pointers}Q", *table) + data)
     registers.set_argument(0, at)
     for index, start in enumerate(starts, 1):
         registers.set_argument(index, start)
+    return base, before

@@ -16,7 +16,7 @@ from kit.engine.isolators.supervisor.container import wanted
 from kit.engine.isolators.supervisor.ids import MKNOD
 from kit.engine.isolators.supervisor.kernel import Status
 from kit.engine.isolators.supervisor.ownership import EXECUTE, WRITE
-from kit.engine.isolators.supervisor.paths import ELSEWHERE, Found, Parent
+from kit.engine.isolators.supervisor.paths import ELSEWHERE, Found, Parent, descriptor_link
 from kit.engine.isolators.supervisor.places import own, reopen
 from kit.engine.isolators.supervisor.status import as_stat, as_statx
 
@@ -172,8 +172,18 @@ def stat_file(call: Call, found: Found, buffer: int) -> int:
     return 0
 
 
+def stat_descriptor(call: Call, descriptor: int, buffer: int) -> int:
+    """``fstat``, the most frequent call of all: where the file lies does not matter."""
+    try:
+        status = kernel.status(kernel.AT_CWD, descriptor_link(call.task, descriptor), 0)
+    except OSError as problem:
+        raise OSError(errno.EBADF, "") from problem
+    call.write(buffer, as_stat(status, call.box.owners.face(status)))
+    return 0
+
+
 def fstat(call: Call) -> int:
-    return stat_file(call, call.descriptor(call.number(0)), 1)
+    return stat_descriptor(call, call.number(0), 1)
 
 
 def statx(call: Call) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from kit.engine.isolators.supervisor import calls, facts, files, ipc, people
 from kit.engine.isolators.supervisor.call import Call
-from kit.engine.isolators.supervisor.kernel import AT_CWD, AT_FOLLOW, AT_NO_FOLLOW, AT_REMOVE_DIRECTORY
+from kit.engine.isolators.supervisor.kernel import AT_CWD, AT_EMPTY_PATH, AT_FOLLOW, AT_NO_FOLLOW, AT_REMOVE_DIRECTORY
 
 Handler = Callable[[Call], int]
 
@@ -63,6 +63,8 @@ def _symlink(call: Call, directory: int, path: int) -> int:
 
 
 def _fstat_at(call: Call) -> int:
+    if call.number(3) & AT_EMPTY_PATH and not call.text(1):
+        return files.stat_descriptor(call, call.number(0), 2)
     return files.stat_file(call, call.find_or_descriptor(1, call.number(0), call.number(3)), 2)
 
 

@@ -65,7 +65,8 @@ class Task:
     exit: Exit | None = None
     plan: object = None
     """What it is about to execute."""
-    vfork_parent: int = 0
+    lender: Process | None = None
+    """Whose memory it uses until it executes something (``vfork``)."""
 
 
 @dataclass(slots=True)

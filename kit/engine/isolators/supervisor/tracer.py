@@ -172,7 +172,7 @@ class Tracer:
             process = parent.process.copy(child)
         task = Task(child, process, parent.identity)
         if event == _EVENT_VFORK:
-            task.vfork_parent = parent.process.pid
+            task.lender = parent.process
         self._tasks.by_id[child] = task
         if len(self._tasks.by_id) > self._box.limit:
             os.kill(child, signal.SIGKILL)
@@ -246,7 +246,12 @@ class Tracer:
             self._started(task.id)
         made = execute(call, registers)
         task.plan = made
-        return lambda done: None
+
+        def failed(done: Registers) -> None:
+            made.forget()
+            task.plan = None
+
+        return failed
 
     def _executed(self, task: Task, former: int) -> None:
         """A new program is in place. The thread that did it has become the process's first."""
@@ -257,14 +262,21 @@ class Tracer:
                 self._tasks.by_id[task.id] = task = caller
         task.exit = None
         process, made = task.process, task.plan
+        for other in [
+            other for other in self._tasks.by_id.values() if other.process is process and other is not task
+        ]:
+            del self._tasks.by_id[other.id]
         process.threads = 1
         process.release()
         if isinstance(made, Plan):
+            if task.lender is not None and task.lender.pid in self._tasks.by_id:
+                with suppress(OSError):
+                    task.lender.memory.write(*made.overwritten)
             process.held = made.held
             process.executable, process.inserted = made.shown, made.inserted
             task.identity = made.identity
             process.steps = self._box.steps_programs and os.path.basename(made.shown) in STEPPED
-        task.plan = None
+        task.plan = task.lender = None
         self._resume(task)
 
     def _count(self, call: Call, registers: Registers) -> After | None:
