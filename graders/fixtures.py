@@ -77,7 +77,7 @@ def run(images: Images) -> Run:
 
 @pytest.fixture(scope="session")
 def serve(images: Images) -> Serve:
-    """Starts an image as bounded as ``run`` does, asks its web server, stops it: ``serve(reference, port=, path=)``."""
+    """Starts an image as bounded as ``run`` does, asks its web server, stops it: ``serve(reference, port=…)``."""
 
     def serve_image(reference: str, *args: str, port: int = 80, path: str = "/") -> Service:
         images(reference)

@@ -1,6 +1,7 @@
 """JupyterLab as ``layerlab lab`` starts it, and a browser to look at it.
 
-Both live for a module: the browser's driver keeps an event loop running in this thread, which others want for their own.
+Both live for a module: the browser's driver keeps an event loop running in this thread, which others want as
+their own.
 """
 
 import os

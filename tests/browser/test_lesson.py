@@ -54,7 +54,7 @@ def lesson():
 def open_notebook(browser: Browser, lab, name: str, theme: str, *, kernel: bool = True) -> Page:
     """A notebook, opened in a JupyterLab of its own; the side bar is closed."""
     context = browser.new_context(
-        viewport={"width": 1100, "height": 1180},
+        viewport={"width": 1100, "height": 1050},
         device_scale_factor=1.5,
         extra_http_headers={"Authorization": f"token {lab.token}"},
     )
