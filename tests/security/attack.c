@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #define RACE_SECONDS 2
+#define SECRET_SIZE 41
 
 static const char *secret;
 static pid_t supervisor;
@@ -72,6 +73,34 @@ static void of_supervisor(const char *what) {
     report(text, open(text, O_RDONLY) >= 0);
 }
 
+/* Names that the kernel makes up for what has none ("pipe:[7]", "gone (deleted)") are taken by symlinks. */
+static void tricks(void) {
+    char name[4096], here[256];
+    int status, ends[2], fd = open("/tmp/gone", O_CREAT | O_RDWR, 0755);
+    unlink("/tmp/gone");
+    symlink(secret, "/tmp/gone (deleted)");
+    snprintf(here, sizeof here, "/proc/self/fd/%d", fd);
+    report("the name of a removed file", tells(open(here, O_RDONLY)));
+    struct stat seen = {0};
+    int held = open(here, O_PATH);
+    fstat(held, &seen);
+    report("the name of a removed file, O_PATH", held >= 0 && seen.st_size == SECRET_SIZE);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", held);
+    report("executing that", fork() ? (wait(&status), WIFEXITED(status) && WEXITSTATUS(status) == 42) : (execl(name, name, NULL), _exit(1), 0));
+    pipe(ends);
+    snprintf(here, sizeof here, "/proc/self/fd/%d", ends[0]);
+    name[readlink(here, name, sizeof name - 1)] = 0;
+    symlink(secret, name);
+    held = open(here, O_PATH);
+    seen.st_size = 0;
+    fstat(held, &seen);
+    report("the name of a pipe", held >= 0 && seen.st_size == SECRET_SIZE);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", held);
+    report("opening that", tells(open(name, O_RDONLY)));
+    report("executing the standard output", fork() ? (wait(&status), WIFEXITED(status) && WEXITSTATUS(status) == 42) : (execl("/proc/self/fd/1", "x", NULL), _exit(1), 0));
+    close(ends[0]); close(ends[1]);
+}
+
 static void paths(void) {
     const char *up = "../../../../../../../../../../../../../..";
     path("absolute path", "%s", secret);
@@ -105,6 +134,7 @@ static void paths(void) {
     symlink(secret, "link"); path("symlink", "link");
     symlink("/proc/self/root", "root"); path("symlink to /proc/self/root", "root%s", secret);
     symlink("/proc/self/cwd", "cwd"); path("symlink to /proc/self/cwd", "cwd/%s%s", up, secret);
+    tricks();
     report("link", link(secret, "hard") == 0 && tells(open("hard", O_RDONLY)));
     report("rename", rename(secret, "moved") == 0);
     report("unlink", unlink(secret) == 0);
@@ -317,6 +347,39 @@ static int race_open_path(void) {
     close(fd);
     return won;
 }
+static void *flip_directories(void *unused) {
+    (void)unused;
+    char outside[4096];
+    strcpy(outside, secret);
+    *strrchr(outside, '/') = 0;
+    mkdir("/tmp/inside", 0755);
+    close(open("/tmp/inside/secret", O_CREAT | O_WRONLY, 0755));
+    symlink(outside, "/tmp/outside");
+    while (racing) {
+        rename("/tmp/inside", "/tmp/swapped"); rename("/tmp/swapped", "/tmp/inside");
+        rename("/tmp/outside", "/tmp/swapped"); rename("/tmp/swapped", "/tmp/outside");
+        syscall(SYS_renameat2, AT_FDCWD, "/tmp/inside", AT_FDCWD, "/tmp/outside", 2);
+    }
+    return NULL;
+}
+static int race_directory(void) { return tells(open("/tmp/inside/secret", O_RDONLY)); }
+static int race_directory_execute(void) {
+    int status;
+    pid_t pid = vfork();
+    if (pid == 0) { execl("/tmp/inside/secret", "x", NULL); _exit(1); }
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 42;
+}
+static int race_directory_path(void) {
+    int fd = open("/tmp/inside/secret", O_PATH), won;
+    char link[64];
+    if (fd < 0) return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    won = tells(open(link, O_RDONLY));
+    close(fd);
+    return won;
+}
+static int race_directory_unlink(void) { return unlink("/tmp/inside/precious") == 0; }
 static int race_chdir(void) {
     chdir(raced);
     return tells(open(strrchr(secret, '/') + 1, O_RDONLY));
@@ -362,6 +425,10 @@ int main(int count, char **words) {
     race("race of execve below the stack", flip_stack, race_execute);
     race("race of connect", flip_address, race_connect);
     race("race of a symlink", flip_path, race_link);
+    race("race of a directory", flip_directories, race_directory);
+    race("race of a directory, execve", flip_directories, race_directory_execute);
+    race("race of a directory, O_PATH", flip_directories, race_directory_path);
+    race("race of a directory, unlink", flip_directories, race_directory_unlink);
     puts("done");
     return 0;
 }

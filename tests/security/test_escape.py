@@ -73,6 +73,8 @@ def test_a_hostile_program_reaches_nothing(
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     secret.chmod(0o755)
+    assert secret.stat().st_size == 41, "as attack.c has it"
+    (tmp_path / "precious").touch()
     shutil.copy(attack, busybox_rootfs / "attack")
     isolator = seccomp.Seccomp()
     box = Runner(isolator, Sandbox(busybox_rootfs, tmp_path / "owners", network=network))
@@ -89,6 +91,7 @@ def test_a_hostile_program_reaches_nothing(
         assert sum(line.startswith("held ") for line in lines) > 130
         assert secret.read_text() == SECRET
         assert secret.stat().st_mode & 0o777 == 0o755
+        assert (tmp_path / "precious").exists()
         assert Path(f"/proc/{supervisor}/limits").read_text() == limits
         assert box.sh("echo still here", in_=begun.running) == "still here\n"
     finally:
@@ -110,7 +113,7 @@ def test_containers_do_not_reach_each_other(busybox_rootfs: Path, tmp_path: Path
         second = boxes[1].begin("sleep", "600")
         pid = first.running.pid
         script = f"kill -9 {pid}; cat /proc/{pid}/root/hidden /proc/{pid}/cmdline; ls /proc | grep -c '^{pid}$'"
-        code, output = boxes[1].run("sh", "-c", script, in_=second.running)
+        _, output = boxes[1].run("sh", "-c", script, in_=second.running)
         assert "hidden\n" not in output
         assert "No such process" in output
         assert output.endswith("0\n")

@@ -5,6 +5,7 @@ Source: moby, oci/defaults.go for what is mounted where.
 
 import errno
 import fcntl
+import itertools
 import os
 import stat
 from collections.abc import Mapping
@@ -48,9 +49,8 @@ class Container:
         self.paths = Paths(self.root, places)
         self.mounts = [self._mount(mount) for mount in sandbox.mounts]
         self.paths = Paths(self.root, [*places, *self.mounts])
-        for place in (*self.empty, *self.mounts):
-            if place in self.empty and place is not self.devices:
-                self.owners.born(kernel.status(place.descriptor), 0, 0)
+        for place in self.empty:
+            if place is not self.devices:
                 os.chmod(place.source, 0o1777)
         self.network = Network.of(sandbox, name_servers())
         self.objects = Objects()
@@ -60,6 +60,7 @@ class Container:
         self._names = scratch + b"/names"
         os.mkdir(self._names, 0o755)
         self._links: dict[tuple[bytes, bytes], bytes] = {}
+        self._count = itertools.count()
         self._loaders: dict[bytes, bool] = {}
 
     # --- making the tree
@@ -121,14 +122,12 @@ class Container:
             return host
         link = self._links.get((host, title))
         if link is None:
-            directory = self._names + b"/%d" % len(self._links)
+            directory = self._names + b"/%d" % next(self._count)
             os.mkdir(directory, 0o755)
             link = directory + b"/" + title
             os.symlink(host, link)
-            if not host.startswith(b"/proc/"):
+            if not host.startswith(b"/proc/"):  # A descriptor's number may mean something else the next time.
                 self._links[host, title] = link
-            else:
-                self._links[host + b"#%d" % len(self._links), title] = link
         return link
 
     def knows_argv0(self, loader: bytes) -> bool:
@@ -151,21 +150,22 @@ class Container:
 
     def find(self, task: Task, path: bytes, *, follow: bool = True) -> Found:
         found = self.paths.find(task, path, follow=follow)
-        if not task.identity.has(DAC_OVERRIDE) and not task.identity.has(DAC_READ_SEARCH):
-            try:
-                self._check_way(task, found.place, found.inner)
-            except OSError:
-                found.__exit__()
-                raise
+        try:
+            self._check_way(task, found)
+        except OSError:
+            found.__exit__()
+            raise
         return found
 
-    def _check_way(self, task: Task, place: Place, inner: bytes) -> None:
+    def _check_way(self, task: Task, found: Found) -> None:
         """Every directory above must let the task pass."""
-        descriptor = getattr(place, "descriptor", None)
-        if descriptor is None:
+        if task.identity.has(DAC_OVERRIDE) or task.identity.has(DAC_READ_SEARCH):
             return
-        parts = inner.split(b"/")[:-1]
-        for end in range(len(parts) + 1 if inner else 0):
+        descriptor = getattr(found.place, "descriptor", None)
+        if descriptor is None or not found.inner:
+            return
+        parts = found.inner.split(b"/")[:-1]
+        for end in range(len(parts) + 1):
             above = b"/".join(parts[:end])
             flags = kernel.AT_NO_FOLLOW if above else kernel.AT_EMPTY_PATH
             ownership.check(self.owners.face(kernel.status(descriptor, above, flags)), task.identity, EXECUTE)
@@ -174,7 +174,6 @@ class Container:
         """Whether the task may change names in the directory."""
         if parent.is_mount:
             raise OSError(errno.EEXIST if to_make else errno.EBUSY, "")
-        place = parent.directory.place
         if not stat.S_ISDIR(parent.directory.status().mode):
             raise OSError(errno.ENOTDIR, "")
         if to_make:
@@ -184,11 +183,17 @@ class Container:
                 pass
             else:
                 raise OSError(errno.EEXIST, "")
-        if not place.can_make:
-            raise OSError(errno.EROFS if place.read_only else errno.EPERM, "")
-        parent.directory.must_be_writable()
-        face = self.owners.face(parent.directory.status())
+        self.check_directory(task, parent.directory)
+
+    def check_directory(self, task: Task, directory: Found) -> Face:
+        """Whether the task may make a file in it; what it looks like."""
+        self._check_way(task, directory)
+        if not directory.place.can_make:
+            raise OSError(errno.EROFS if directory.place.read_only else errno.EPERM, "")
+        directory.must_be_writable()
+        face = self.owners.face(directory.status())
         ownership.check(face, task.identity, WRITE | EXECUTE)
+        return face
 
     def face(self, found: Found, status: kernel.Status) -> Face:
         """What the container sees of a found file."""

@@ -20,7 +20,7 @@ from kit.engine.isolators.supervisor.call import Call
 from kit.engine.isolators.supervisor.ids import FileRights, Identity
 from kit.engine.isolators.supervisor.kernel import AT_CWD
 from kit.engine.isolators.supervisor.ownership import CAPABILITY, EXECUTE
-from kit.engine.isolators.supervisor.paths import Found
+from kit.engine.isolators.supervisor.paths import ELSEWHERE, Found, is_named
 from kit.engine.isolators.supervisor.registers import Registers
 from kit.engine.isolators.supervisor.scratch import place_for
 from kit.engine.isolators.supervisor.tasks import Task
@@ -139,7 +139,9 @@ def _program(call: Call, found: Found) -> Program:
     try:
         head = os.pread(descriptor, _HEAD, 0)
         path = found.path
-        if not found.place.target or host.endswith(b" (deleted)"):
+        if not is_named(found):
+            if found.place is ELSEWHERE and not host.startswith(b"/memfd:"):
+                raise OSError(errno.EACCES, "")
             held = os.dup(descriptor)
             path, host = HELD + b"%d" % held, b"/proc/%d/fd/%d" % (os.getpid(), held)
         record = box.owners.find(status)
@@ -167,7 +169,7 @@ def _interpreter(descriptor: int, head: bytes) -> bytes | None:
 def _loader(call: Call, interpreter: bytes) -> bytes:
     absolute = call.box.paths.absolute(call.task, AT_CWD, interpreter)
     with call.box.find(call.task, absolute) as found:
-        if not stat.S_ISREG(found.status().mode) or not found.place.target:
+        if not stat.S_ISREG(found.status().mode) or not is_named(found):
             raise OSError(errno.EACCES, "")
         return found.host
 

@@ -15,7 +15,7 @@ from kit.engine.isolators.supervisor.call import ANSWERED, Call
 from kit.engine.isolators.supervisor.container import wanted
 from kit.engine.isolators.supervisor.ids import MKNOD
 from kit.engine.isolators.supervisor.kernel import Status
-from kit.engine.isolators.supervisor.ownership import EXECUTE, WRITE
+from kit.engine.isolators.supervisor.ownership import WRITE
 from kit.engine.isolators.supervisor.paths import ELSEWHERE, Found, Parent, descriptor_link
 from kit.engine.isolators.supervisor.places import own, reopen
 from kit.engine.isolators.supervisor.status import as_stat, as_statx
@@ -120,10 +120,8 @@ def _make(call: Call, path: bytes, flags: int, mode: int) -> int | None:
 
 
 def _make_in(call: Call, parent: Parent, flags: int, mode: int) -> int | None:
-    box, who, directory = call.box, call.task.identity, parent.directory
-    directory.must_be_writable()
-    above = box.owners.face(directory.status())
-    ownership.check(above, who, WRITE | EXECUTE)
+    directory = parent.directory
+    above = call.box.check_directory(call.task, directory)
     if parent.ends_with_slash:
         raise OSError(errno.EISDIR, "")
     how = flags & ~(os.O_TRUNC | os.O_DIRECTORY | os.O_NOATIME) | os.O_CREAT | os.O_EXCL | os.O_NOCTTY
@@ -141,8 +139,7 @@ def _open_temporary(call: Call, path: bytes, flags: int, mode: int) -> int:
     with call.box.find(call.task, path) as found:
         if not found.place.can_make:
             raise OSError(errno.EOPNOTSUPP, "")
-        found.must_be_writable()
-        ownership.check(call.box.owners.face(found.status()), call.task.identity, WRITE | EXECUTE)
+        call.box.check_directory(call.task, found)
         descriptor = os.open(
             own(found.descriptor), flags & ~os.O_NOFOLLOW | os.O_CLOEXEC, ownership.shown(mode, False)
         )

@@ -253,6 +253,20 @@ class Paths:
         return self.place_of(b"/" + b"/".join(done))
 
 
+def is_named(found: Found) -> bool:
+    """Whether a found file is where its name says: not removed, not a pipe, not something that the engine lent.
+
+    Only then may its path on the machine be given to the kernel, which would follow a symlink that took its place.
+    """
+    try:
+        there = kernel.status(kernel.AT_CWD, found.host, kernel.AT_NO_FOLLOW)
+    except OSError:
+        return False
+    here = found.status()
+    same = (there.inode, there.holder_major, there.holder_minor) == (here.inode, here.holder_major, here.holder_minor)
+    return same and found.place is not ELSEWHERE
+
+
 def descriptor_link(task: Task, number: int) -> bytes:
     """Where the kernel shows what a task has open as ``number`` (AT_FDCWD: its working directory)."""
     if number == kernel.AT_CWD:

@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 from kit.engine.isolators.supervisor import kernel, ownership
 from kit.engine.isolators.supervisor.call import Call
-from kit.engine.isolators.supervisor.ownership import EXECUTE, WRITE
+from kit.engine.isolators.supervisor.ownership import WRITE
+from kit.engine.isolators.supervisor.paths import is_named
 from kit.engine.isolators.supervisor.registers import Registers
 from kit.engine.isolators.supervisor.scratch import put
 
@@ -81,7 +82,7 @@ def _unix_outside(call: Call, address: bytes) -> bytes:
     path = call.box.paths.absolute(call.task, kernel.AT_CWD, _unix_path(address))
     with call.box.find(call.task, path) as found:
         ownership.check(call.box.owners.face(found.status()), call.task.identity, WRITE)
-        if found.place.target in (b"/proc", b"/sys"):
+        if not found.place.can_make or not is_named(found):
             raise OSError(errno.ECONNREFUSED, "")
         return _short(call, found.host)
 
@@ -93,11 +94,7 @@ def _bind_unix(call: Call, registers: Registers, address: bytes) -> After:
     with parent.directory as directory:
         if os.path.lexists(parent.at()):
             raise OSError(errno.EADDRINUSE, "")
-        if not directory.place.can_make:
-            raise OSError(errno.EROFS, "")
-        directory.must_be_writable()
-        above = box.owners.face(directory.status())
-        ownership.check(above, task.identity, WRITE | EXECUTE)
+        above = box.check_directory(task, directory)
         host = directory.host + b"/" + parent.name
     _replace(call, registers, 1, _short(call, host))
 

@@ -28,6 +28,7 @@ from kit.engine.isolators.supervisor.kernel import (
     ptrace,
 )
 from kit.engine.isolators.supervisor.memory import Memory
+from kit.engine.isolators.supervisor.paths import is_named
 from kit.engine.isolators.supervisor.registers import Registers
 from kit.engine.isolators.supervisor.scratch import put
 from kit.engine.isolators.supervisor.tasks import Exit, Process, Task
@@ -314,6 +315,8 @@ def _change_directory(call: Call, registers: Registers) -> After:
         if not stat.S_ISDIR(status.mode):
             raise OSError(errno.ENOTDIR, "")
         ownership.check(call.box.face(found, status), call.task.identity, ownership.EXECUTE)
+        if not is_named(found):
+            raise OSError(errno.ENOENT, "")
         registers.set_argument(0, put(call.task, registers, found.host + b"\0"))
     return _nothing
 
@@ -323,5 +326,7 @@ def _open_path(call: Call, registers: Registers, place: int) -> After:
     directory = call.number(0) if place else kernel.AT_CWD
     flags = call.unsigned(place + 1)
     with call.find(place, directory, follow=not flags & os.O_NOFOLLOW) as found:
+        if not is_named(found):
+            raise OSError(errno.ENOENT, "")
         registers.set_argument(place, put(call.task, registers, found.host + b"\0"))
     return _nothing
