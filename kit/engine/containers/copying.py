@@ -147,14 +147,14 @@ def _find(services: Services, container: Container, path: str) -> _Place:
     """
     rootfs = services.store.rootfs.open(container.id)
     real = _real(rootfs, path)
+    end = next((end for end in ("/.", "/") if path.endswith(end)), "")
     mounts = {mount.target: mount for mount in _mounts(services, container, rootfs)}
     above = [target for target in mounts if f"{real}/".startswith(f"{target}/")]
     if not above:
         below = tuple(mounts[target] for target in sorted(mounts) if target.startswith(real.rstrip("/") + "/"))
-        return _Place(rootfs, real, None, below)
+        return _Place(rootfs, real + end, None, below)
     mount = mounts[max(above, key=len)]
     inner = real.removeprefix(mount.target)
-    end = "/" if path.endswith(("/", "/.")) else ""
     return _Place(mount.tree, mount.top + inner + end, mount, ())
 
 

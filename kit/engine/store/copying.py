@@ -50,7 +50,10 @@ class PathStat(NamedTuple):
 def _place(inside: Inside, path: str) -> str:
     """Where ``path`` is. As Docker has it, a last symlink is followed when ``/`` or ``/.`` stands behind it."""
     place = posixpath.normpath("/" + path).lstrip("/")
-    return inside.where(place) if path.endswith(("/", "/.")) or path in ("", ".") else place
+    if path.endswith("/."):
+        with inside.opened(place, os.O_PATH | os.O_DIRECTORY):
+            return inside.where(place)
+    return inside.where(place) if path.endswith("/") or path in ("", ".") else place
 
 
 def _entry_at(

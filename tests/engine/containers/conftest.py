@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from kit.engine.containers.containers import Containers
+from kit.engine.containers.filters import Filters
 from kit.engine.isolators import choose
 from kit.engine.isolators.contract import Isolator
 from kit.engine.store.store import Store
@@ -48,6 +49,8 @@ class Room:
         self.containers.restore()
 
     def close(self) -> None:
+        for row in self.containers.list(Filters()):  # nobody asks them to stop: that takes its time
+            self.containers.remove(row["Id"], force=True)
         self.containers.close()
         self.isolator.close()
         self.store.close()

@@ -33,7 +33,8 @@ def test_a_process_tree_exists_only_in_states_that_docker_calls_running() -> Non
         (
             State.RUNNING,
             Action.REMOVE,
-            f"You cannot remove a running container {ID}. Stop the container before attempting removal or force remove",
+            f"You cannot remove a running container {ID}. "
+            "Stop the container before attempting removal or force remove",
         ),
         (State.REMOVING, Action.REMOVE, f"removal of container {ID} is already in progress"),
     ],
