@@ -16,8 +16,10 @@ import ipaddress
 import os
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 from kit.engine.isolators.namespaces import linux
@@ -100,8 +102,11 @@ class Network:
     def handle(self, call: Asked) -> None:
         try:
             self._handle(call)
-        except OSError:
-            call.go_on()
+        except OSError as problem:
+            if self._strict:
+                call.refuse(problem)
+            else:
+                call.go_on()
 
     def _handle(self, call: Asked) -> None:
         place, size = (4, 5) if call.what in _SEND_TO else (1, 2)
@@ -115,9 +120,11 @@ class Network:
             return None
         if copy.family not in (socket.AF_INET, socket.AF_INET6):
             return call.go_on()
-        if target is not None and copy.family == socket.AF_INET6 and copy.getsockopt(*_ONLY_IPV6):
+        if target is not None and not binds and not self._is_bound(target):
+            return call.refuse(ConnectionRefusedError(errno.ECONNREFUSED, ""))
+        if target is not None and binds and copy.family == socket.AF_INET6 and copy.getsockopt(*_ONLY_IPV6):
             address = parse(raw)
-            if not binds or not address or (address.host.is_loopback and address.port == 0):
+            if address and address.host.is_loopback and address.port == 0:
                 target = None
             else:
                 # IPv6 has one loopback address for all: the IPv4 listener beside it gets the traffic.
@@ -139,6 +146,21 @@ class Network:
         if shift and (host := as_version_4(address.host)) in _CONTAINERS:
             return address._replace(port=address.port + shift).at(host)
         return None
+
+    def _is_bound(self, target: bytes) -> bool:
+        """Whether a socket is bound to exactly this: one that listens everywhere is the machine's, no container's."""
+        address = parse(target)
+        if address is None or (host := as_version_4(address.host)) not in _CONTAINERS:
+            return True
+        wanted = b"%08X:%04X" % (int.from_bytes(host.packed, sys.byteorder), address.port)
+        for name in ("tcp", "tcp6", "udp", "udp6"):
+            with (
+                suppress(FileNotFoundError),
+                open(os.open(f"self/net/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc), "rb") as table,
+            ):
+                if any(line.split()[1].endswith(wanted) for line in table):
+                    return True
+        return False
 
     def _act(self, call: Asked, copy: socket.socket, target: bytes) -> None:
         if call.what in _BIND:
