@@ -30,8 +30,10 @@ def build_patients(nonce: str, repository: str) -> list[str]:
 
 
 def clear(repository: str) -> None:
-    """Takes away every name below ``repository``."""
+    """Takes away every name below ``repository``, and every container called ``repository-…``."""
     client = kit.connect().client
+    for container in client.containers.list(all=True, filters={"name": f"^/?{repository}-"}):
+        container.remove(force=True, v=True)
     for image in client.images.list():
         for name in image.tags:
             if name.startswith(f"{repository}/"):

@@ -1,9 +1,9 @@
 """The images that the course builds upon, made here from Debian's packages.
 
 ``debian:13``, ``busybox:1`` and ``web:1`` are made once, as root file system tars under ``home/parents``, and
-loaded into any engine from there. The same packages give the same tar, byte for byte and whoever made it, and the image
-around it is always the same, so every learner's parent has the same image ID. With ``LAYERLAB_PARENTS=hub``
-they are pulled instead, those that Docker Hub has.
+loaded into any engine from there. The same packages give the same tar, byte for byte and whoever made it, and the
+image around it is always the same, so every learner's parent has the same image ID. With
+``LAYERLAB_PARENTS=hub`` those that Docker Hub has are pulled instead.
 
 An image that somebody pulled under one of these names is left as it is: it serves as well.
 

@@ -34,7 +34,7 @@ def engine_environment(
         environment["LAYERLAB_ISOLATOR"] = request.param
         environment["LAYERLAB_ENGINE"] = "embedded"
         layerlab("engine", "start", environment=environment)
-    layerlab("parents", "busybox:1", environment=environment)
+    layerlab("parents", "busybox:1", "web:1", environment=environment)
     yield environment
     layerlab("registry", "stop", environment=environment)
     if request.param != "dockerd":
