@@ -82,13 +82,15 @@ class Automaton:
             if places & mask and test(char):
                 fitting |= mask
         places &= fitting
-        return self._closed((places & self._many) | ((places & ~self._many) << 1))
+        return (places & self._many) | self._closed(places << 1)
 
-    def _closed(self, places: int) -> int:
-        places |= (places & self._optional) << 2
-        places |= (places & self._many) << 1
-        places |= (places & self._optional) << 2
-        return places | (places & self._many) << 1
+    def _closed(self, arrived: int) -> int:
+        """The places, and those that can be had from them for nothing. Whoever stays at a ``**/`` can't skip it any more."""
+        places = 0
+        while arrived & ~places:
+            places |= arrived
+            arrived = (arrived & self._optional) << 2 | (arrived & self._many) << 1
+        return places
 
 
 def not_newline(char: str) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kit.dockerfile import globs, ignore
@@ -100,6 +100,7 @@ def regex(pattern: str) -> str:
 
 
 @given(st.text("a*?/", min_size=1, max_size=10), st.text("ab/", max_size=10))
+@example("**/a", "aa")
 def test_two_ways_of_matching_an_ignore_pattern_agree(pattern: str, path: str) -> None:
     """Few wildcards are a regular expression, many an automaton: which of the two it is changes no answer."""
     parts = ignore._parts(pattern)
