@@ -57,7 +57,8 @@ STEPS: Mapping[str, str] = {
         tar -xpf all.tar -C x; cp -a /var copy; cp -a /etc/apt copy
         mkdir y; tar -xf all.tar -C y --strip-components=1
         tar -cf some.tar --owner=12 --group=34 copy; tar -xpf some.tar -C y; rm all.tar some.tar
-        find /w -type f -newer /etc/os-release | sort > /list; ls -nR copy | sed '/^total/d; s/ [A-Z][a-z][a-z] .*//' > text
+        find /w -type f -newer /etc/os-release | sort > /list
+        ls -nR copy | sed '/^total/d; s/ [A-Z][a-z][a-z] .*//' > text
         chown -R 55:66 copy/apt; mv copy/apt copy/apt2; rm -r x/etc/pam.d; cp -r --preserve=mode,links copy/apt2 again
     """,
     "adduser": f"""
