@@ -183,12 +183,13 @@ class Lifecycle:
         return container.run
 
     def _signal(self, container: Container, run: Run, number: int) -> None:
-        run.running.signal(number)
+        """The event comes first: a process may end before we are back, and "die" follows "kill"."""
         self._services.tell(container, "kill", signal=str(number))
+        run.running.signal(number)
 
     def _end(self, container: Container, run: Run) -> None:
-        run.running.kill()
         self._services.tell(container, "kill", signal=str(int(signal.SIGKILL)))
+        run.running.kill()
 
     @staticmethod
     def _gone(container: Container, run: Run, timeout: float | None) -> bool:
