@@ -40,7 +40,13 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "kit.engine.engine": (
         {"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.engine.store", "kit.engine.isolators"}
-        | {"kit.engine.registry", "kit.engine.build", "kit.engine.containers", "kit.engine.images", "kit.engine.system"},
+        | {
+            "kit.engine.registry",
+            "kit.engine.build",
+            "kit.engine.containers",
+            "kit.engine.images",
+            "kit.engine.system",
+        },
         set(),
     ),
     "kit.engine.api": ({"kit.errors", "kit.oci", "kit.dockerfile", "kit.layer"}, {"tornado"}),

@@ -85,7 +85,7 @@ class Automaton:
         return (places & self._many) | self._closed(places << 1)
 
     def _closed(self, arrived: int) -> int:
-        """The places, and those that can be had from them for nothing. Whoever stays at a ``**/`` can't skip it any more."""
+        """The places, and those behind what may be left out. Whoever stays at a ``**/`` can't skip it any more."""
         places = 0
         while arrived & ~places:
             places |= arrived
