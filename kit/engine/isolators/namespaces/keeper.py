@@ -127,6 +127,7 @@ class _Keeper:
         socket.sethostname(self.sandbox.hostname)
         if self.sandbox.network == "none":
             _loopback_up()
+            _ports_for_everyone()
         terminal = os.ttyname(0) if process.tty else ""
         steps = mounts.plan(self.sandbox, terminal=terminal, alone=self.alone)
         _enter(self.sandbox, steps)
@@ -243,6 +244,12 @@ def _make_directory(path: str) -> None:
         raise StartFailed(f"Cannot mkdir: {path} is not a directory", code=128) from error
     except OSError as error:
         raise inside.refusal(f"mkdir {path}: {inside.words(error)}") from error
+
+
+def _ports_for_everyone() -> None:
+    """Every user may serve on a port below 1024, as in Docker's containers. Source: moby, daemon/oci_linux.go."""
+    with suppress(OSError), open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w") as setting:
+        setting.write("0")
 
 
 def _loopback_up() -> None:
