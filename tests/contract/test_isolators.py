@@ -300,7 +300,7 @@ def test_containers_end_with_the_engine_however_it_ends(box: Any, tmp_path: Path
 
 def test_a_killed_helper_is_replaced(box: Any) -> None:
     box.sh("true")
-    helper = box.isolator._process
+    helper = box.isolator._nursery.process
     helper.kill()
     helper.wait()
     assert box.sh("echo again") == "again\n"

@@ -5,8 +5,8 @@ container it forks a *keeper*; the keeper makes process 1 and every later one as
 where it can't be seen. The end of the engine, however it comes, closes the keeper's control socket; the keeper
 then kills process 1, and with it the kernel ends every process of the container.
 
-On a control socket arrives one message per process: a byte and the descriptors ``PARTS``. On that process's
-status socket go back one message when it runs (or why it doesn't) and one when it has ended.
+On a control socket arrives one request per process (``isolators.messages``). On that process's status socket go back
+one message when it runs (or why it doesn't) and one when it has ended.
 
 Source: pid_namespaces(7), user_namespaces(7), unix(7) SCM_RIGHTS.
 """
@@ -19,20 +19,19 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from kit.engine.isolators.contract import Mount, Process, Sandbox, StartFailed, Stdio
+from kit.engine.isolators import messages
+from kit.engine.isolators.contract import Process, Sandbox, StartFailed, Stdio
 from kit.engine.isolators.namespaces import cgroups, inside, linux, mounts, notify, profile, wall
 from kit.engine.isolators.namespaces.network import Network, loopback_resolver
 from kit.engine.isolators.namespaces.recorded import asked as recorded
 from kit.engine.isolators.namespaces.recorded.recorder import Recorder
 from kit.engine.isolators.supervisor.addresses import SHIFT
 
-PARTS = ("request", "stdin", "stdout", "stderr", "status")
 _MOST_PROCESSES = 4096
 _NAMESPACES = linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
 
@@ -86,12 +85,12 @@ class _Keeper:
 
     def _listen(self) -> int | None:
         """Starts the process that the control socket asks for; its pidfd."""
-        request = _receive(self.control)
-        if request is None:
+        request = messages.receive(self.control)
+        if request is None or request.stdio is None:
             self.control_open = False
             return None
-        process, stdio, status = request.process, request.stdio, request.status
-        return self.start(stdio, status, lambda: self._join(process, stdio))
+        process, stdio = messages.to_process(request.body["process"]), request.stdio
+        return self.start(stdio, request.status, lambda: self._join(process, stdio))
 
     def start(self, stdio: Stdio, status: socket.socket, steps: Callable[[], NoReturn]) -> int | None:
         """Forks a process that takes these steps and tells the engine how that went; its pidfd."""
@@ -178,35 +177,6 @@ class _Keeper:
         signal.pidfd_send_signal(self.first, signal.SIGKILL)
 
 
-@dataclass(frozen=True)
-class _Request:
-    process: Process
-    stdio: Stdio
-    status: socket.socket
-    sandbox: Mapping[str, Any] | None
-
-
-def _receive(control: socket.socket) -> _Request | None:
-    """The next message, or None when the engine has gone."""
-    data, descriptors, _, _ = socket.recv_fds(control, 1, len(PARTS))
-    if not data:
-        return None
-    with open(descriptors[0], "rb") as file:
-        file.seek(0)
-        request = json.load(file)
-    process = request["process"]
-    process |= {name: tuple(process[name]) for name in ("argv", "env", "groups")}
-    status = socket.socket(fileno=descriptors[4])
-    return _Request(Process(**process), Stdio(*descriptors[1:4]), status, request.get("sandbox"))
-
-
-def _sandbox(values: Mapping[str, Any]) -> Sandbox:
-    mount_points = tuple(Mount(**mount) for mount in values["mounts"])
-    paths = {name: Path(values[name]) for name in ("rootfs", "owners")}
-    ulimits = {name: (soft, hard) for name, (soft, hard) in values["ulimits"].items()}
-    return Sandbox(**{**values, **paths, "mounts": mount_points, "ulimits": ulimits})
-
-
 def _report_failure(failure: int, steps: Callable[[], NoReturn]) -> NoReturn:
     """Takes the steps; what goes wrong before the program runs is written to ``failure``."""
     try:
@@ -287,10 +257,11 @@ def _supervise(sandbox: Sandbox, arrivals: socket.socket, *, alone: bool) -> Non
 
 def keep(control: socket.socket, *, alone: bool) -> None:
     """The life of a keeper: one container, from its request to its end."""
-    request = _receive(control)
-    if request is None or request.sandbox is None:
+    request = messages.receive(control)
+    if request is None or request.stdio is None:
         return
-    sandbox = _sandbox(request.sandbox)
+    process, stdio = messages.to_process(request.body["process"]), request.stdio
+    sandbox = messages.to_sandbox(request.body["sandbox"])
     if alone:
         linux.become_root_of_a_user_namespace()
     linux.prctl(linux.PR_SET_DUMPABLE, 0)
@@ -304,7 +275,6 @@ def keep(control: socket.socket, *, alone: bool) -> None:
             wall.build(group.directories[cgroups.SOCKETS], sandbox.address, resolver=loopback_resolver())
     linux.unshare(linux.CLONE_NEWPID)
     keeper = _Keeper(control, sandbox, group, listeners, supervisor, alone)
-    process, stdio = request.process, request.stdio
     pidfd = keeper.start(stdio, request.status, lambda: keeper.become_first(process, stdio))
     if pidfd is not None:
         keeper.first = pidfd

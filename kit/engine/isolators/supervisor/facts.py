@@ -128,7 +128,7 @@ def set_attribute(call: Call, found: Found) -> int:
             return 0
         if name.startswith(b"trusted.") or not call.task.identity.has(SETFCAP):
             raise OSError(errno.EPERM, "")  # CAP_SYS_ADMIN, which no container has.
-        had = _recorded(call, status)
+        had = call.box.owners.attributes(status)
         text = name.decode(errors="surrogateescape")
         if (flags & 1 and text in had) or (flags & 2 and text not in had):
             raise OSError(errno.EEXIST if flags & 1 else errno.ENODATA, "")
@@ -140,7 +140,7 @@ def get_attribute(call: Call, found: Found) -> int:
     with found:
         name = call.text(1)
         if name.startswith(_RECORDED):
-            value = _recorded(call, found.status()).get(name.decode(errors="surrogateescape"))
+            value = call.box.owners.attributes(found.status()).get(name.decode(errors="surrogateescape"))
             if value is None:
                 raise OSError(errno.ENODATA, "")
         else:
@@ -154,7 +154,7 @@ def list_attributes(call: Call, found: Found) -> int:
             on_disk = [name.encode(errors="surrogateescape") for name in os.listxattr(own(found.descriptor))]
         except OSError:
             on_disk = []
-        recorded = [name.encode(errors="surrogateescape") for name in _recorded(call, found.status())]
+        recorded = [name.encode(errors="surrogateescape") for name in call.box.owners.attributes(found.status())]
         names = [*(name for name in on_disk if not name.startswith(_RECORDED)), *recorded]
         return _give(call, 1, b"".join(name + b"\0" for name in names))
 
@@ -168,18 +168,13 @@ def remove_attribute(call: Call, found: Found) -> int:
             ownership.check(call.box.owners.face(status), call.task.identity, WRITE)
             os.removexattr(own(found.descriptor), name)
             return 0
-        had, text = _recorded(call, status), name.decode(errors="surrogateescape")
+        had, text = call.box.owners.attributes(status), name.decode(errors="surrogateescape")
         if text not in had:
             raise OSError(errno.ENODATA, "")
         if not call.task.identity.has(SETFCAP):
             raise OSError(errno.EPERM, "")
         call.box.owners.record(status, xattrs={key: value for key, value in had.items() if key != text})
     return 0
-
-
-def _recorded(call: Call, status: kernel.Status) -> dict[str, bytes]:
-    record = call.box.owners.find(status)
-    return record.xattrs if record is not None else {}
 
 
 def _give(call: Call, buffer: int, value: bytes) -> int:

@@ -23,13 +23,14 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kit.engine.isolators import messages
 from kit.engine.isolators.contract import Process, StartFailed, Stdio
+from kit.engine.isolators.messages import Request
 from kit.engine.isolators.namespaces import inside
-from kit.engine.isolators.supervisor import calls, filter, handlers, kernel, messages, spawning, walls
+from kit.engine.isolators.supervisor import calls, filter, handlers, kernel, spawning, walls
 from kit.engine.isolators.supervisor.call import ANSWERED, NATIVE, Call
 from kit.engine.isolators.supervisor.container import Container
 from kit.engine.isolators.supervisor.devices import is_terminal
-from kit.engine.isolators.supervisor.messages import Request
 from kit.engine.isolators.supervisor.tracer import Tracer
 
 SCRATCH_PREFIX = "layerlab-box-"

@@ -65,6 +65,11 @@ class Owners:
     def find(self, file: Status) -> Ownership | None:
         return self._records.get(identity_of(file))
 
+    def attributes(self, file: Status) -> dict[str, bytes]:
+        """The extended attributes that are known beside the disk."""
+        record = self.find(file)
+        return record.xattrs if record is not None else {}
+
     def face(self, file: Status) -> Face:
         record = self._records.get(identity_of(file))
         if record is None:

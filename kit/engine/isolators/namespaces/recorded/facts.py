@@ -95,7 +95,7 @@ def set_attribute(call: Call, place: Where, *, follow: bool = True) -> int:
     status = place.status(follow=follow)
     if not call.box.can_record(status):
         raise OSError(errno.EOPNOTSUPP, "")
-    had, text = _recorded(call, status), os.fsdecode(name)
+    had, text = call.box.owners.attributes(status), os.fsdecode(name)
     if flags & _CREATE and text in had:
         raise OSError(errno.EEXIST, "")
     if flags & _REPLACE and text not in had:
@@ -108,14 +108,14 @@ def get_attribute(call: Call, place: Where, *, follow: bool = True) -> int:
     name = call.text(1)
     if not name.startswith(_RECORDED):
         return NATIVE
-    value = _recorded(call, place.status(follow=follow)).get(os.fsdecode(name))
+    value = call.box.owners.attributes(place.status(follow=follow)).get(os.fsdecode(name))
     if value is None:
         raise OSError(errno.ENODATA, "")
     return _give(call, 2, value)
 
 
 def list_attributes(call: Call, place: Where, *, follow: bool = True) -> int:
-    recorded = _recorded(call, place.status(follow=follow))
+    recorded = call.box.owners.attributes(place.status(follow=follow))
     if not recorded:
         return NATIVE
     held = place.open(os.O_PATH | (0 if follow else os.O_NOFOLLOW))
@@ -131,7 +131,7 @@ def remove_attribute(call: Call, place: Where, *, follow: bool = True) -> int:
     if not name.startswith(_RECORDED):
         return _native(call, place, WRITE, follow=follow)
     status = place.status(follow=follow)
-    had, text = _recorded(call, status), os.fsdecode(name)
+    had, text = call.box.owners.attributes(status), os.fsdecode(name)
     if text not in had:
         raise OSError(errno.ENODATA, "")
     if not call.who.has(SETFCAP):
@@ -144,11 +144,6 @@ def _native(call: Call, place: Where, wanted: int, *, follow: bool) -> int:
     check_way(call, place, follow=follow)
     ownership.check(call.box.face(place.status(follow=follow), place), call.who, wanted)
     return NATIVE
-
-
-def _recorded(call: Call, status: Status) -> dict[str, bytes]:
-    record = call.box.owners.find(status)
-    return record.xattrs if record is not None else {}
 
 
 def _give(call: Call, buffer: int, value: bytes) -> int:

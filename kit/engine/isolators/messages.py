@@ -1,4 +1,4 @@
-"""What engine and supervisor say to each other: JSON in a descriptor, on a socket that keeps messages apart.
+"""What engine and keepers say to each other: JSON in a descriptor, on a socket that keeps messages apart.
 
 On the control socket arrives one message per request: a byte and the descriptors request, stdin, stdout, stderr,
 status (or request and status). The answers go to the request's own status socket.
@@ -18,7 +18,7 @@ from kit.engine.isolators.contract import Mount, Process, Sandbox, Stdio
 
 
 class Request(NamedTuple):
-    """``body`` has "process" (and "sandbox" for the first), or "processes", or "kill"."""
+    """``body`` has "process" (and "sandbox" for the first); for a supervisor also "processes", "pause" or "kill"."""
 
     body: Mapping[str, Any]
     stdio: Stdio | None
