@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,15 @@ def test_exec_joins_the_container_and_its_kill_ends_it_alone(box: Any) -> None:
     begun.running.kill()
     with pytest.raises(StartFailed):
         box.run("true", in_=begun.running)
+
+
+def test_its_exit_code_is_its_own_also_when_others_join_as_it_ends(box: Any) -> None:
+    for _ in range(10):
+        begun = box.begin("sh", "-c", "sleep 0.05; exit 7")
+        with suppress(StartFailed):
+            while True:
+                box.begin("true", in_=begun.running).output()
+        assert begun.running.wait(60) == 7
 
 
 def test_paused_processes_stand_still_and_can_be_killed(box: Any) -> None:

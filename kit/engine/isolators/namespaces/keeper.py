@@ -95,7 +95,14 @@ class _Keeper:
     def start(self, stdio: Stdio, status: socket.socket, steps: Callable[[], NoReturn]) -> int | None:
         """Forks a process that takes these steps and tells the engine how that went; its pidfd."""
         report, failure = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # ENOMEM: process 1 has ended, and none can join it any more.
+            refusal = inside.refusal(f"container process has ended: {inside.words(error)}")
+            for descriptor in (report, failure, *stdio):
+                os.close(descriptor)
+            _tell(status, {"failed": str(refusal), "code": refusal.code})
+            return None
         if pid == 0:
             _report_failure(failure, steps)
         os.close(failure)
@@ -194,9 +201,13 @@ def _bury(child: _Child, pidfd: int) -> None:
     _, status = os.waitpid(child.pid, 0)
     os.close(pidfd)
     code = os.waitstatus_to_exitcode(status)
-    with suppress(OSError):  # Nobody may be listening any more.
-        child.status.send(json.dumps({"exit": code if code >= 0 else 128 - code}).encode())
+    _tell(child.status, {"exit": code if code >= 0 else 128 - code})
     child.status.close()
+
+
+def _tell(status: socket.socket, body: object) -> None:
+    with suppress(OSError):  # Nobody may be listening any more.
+        status.send(json.dumps(body).encode())
 
 
 def _enter(sandbox: Sandbox, steps: list[mounts.Step]) -> None:

@@ -136,7 +136,10 @@ class Keeper:
 
     def _take_listener(self, child: _Child) -> None:
         self._forget(child.line.fileno())
-        data, descriptors, _, _ = socket.recv_fds(child.line, 1 << 16, 1)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(child.line, 1 << 16, 1)
+        except ConnectionResetError:  # It was killed before it took its own "+".
+            data, descriptors = b"", []
         child.line.close()
         if descriptors:
             listener = descriptors[0]
