@@ -6,6 +6,7 @@ Nothing here knows of images or files. ``kit.dockerfile.parse`` makes these valu
 Source: Dockerfile reference, docs.docker.com/reference/dockerfile.
 """
 
+import re
 from dataclasses import dataclass, field
 
 
@@ -38,7 +39,7 @@ class Heredoc:
         """The content as it is meant: without leading tabs if chomped."""
         if not self.chomp:
             return self.content
-        return "".join(line.lstrip("\t") for line in self.content.splitlines(keepends=True))
+        return re.sub(r"(?m)^\t+", "", self.content)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -135,15 +135,15 @@ def test_directives_are_read_at_the_top_only() -> None:
 
 
 def test_heredocs_keep_their_lines() -> None:
-    copy = only("COPY <<A <<-'B' c /d/\n$x\nA\n\ty\n\tB\n")
+    copy = only("COPY <<A <<-'B' c /d/\n$x\nA\n\ty\x0c\tz\n\tB\n")
     assert isinstance(copy, say.Copy)
     assert copy.sources == ("c",)
     assert copy.dest == "/d/"
     assert copy.heredocs == (
         say.Heredoc("A", "$x\n"),
-        say.Heredoc("B", "\ty\n", expand=False, chomp=True),
+        say.Heredoc("B", "\ty\x0c\tz\n", expand=False, chomp=True),
     )
-    assert copy.heredocs[1].text == "y\n"
+    assert copy.heredocs[1].text == "y\x0c\tz\n", "a line ends at a newline and nowhere else"
     assert copy.at.end_line == 6
 
 
