@@ -32,8 +32,9 @@ engines: setup
 same: engines
 	LAYERLAB_SLOW=1 $(BIN)/python -m pytest tests/compat tests/engine/build -m slow -s $(PYTEST_ARGS)
 
-notebooks: setup
-	$(BIN)/python -m pytest tests/notebooks $(PYTEST_ARGS)
+# Every notebook on every engine, as found and solved.
+notebooks: engines
+	LAYERLAB_SLOW=1 $(BIN)/python -m pytest tests/notebooks $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check kit graders tests benchmarks

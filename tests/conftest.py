@@ -21,14 +21,14 @@ UserCode = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: takes minutes; runs with LAYERLAB_SLOW=1 (make same)")
+    config.addinivalue_line("markers", "slow: takes minutes; runs with LAYERLAB_SLOW=1 (make same, make notebooks)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Slow comparisons run when they are asked for: LAYERLAB_SLOW=1 (``make same``)."""
+    """What is slow runs when it is asked for: LAYERLAB_SLOW=1 (``make same``, ``make notebooks``)."""
     if os.environ.get("LAYERLAB_SLOW") == "1":
         return
-    skip = pytest.mark.skip(reason="slow: run `make same`")
+    skip = pytest.mark.skip(reason="slow: run `make same` or `make notebooks`")
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(skip)

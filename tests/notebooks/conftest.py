@@ -16,15 +16,18 @@ def layerlab(*words: str, environment: dict[str, str]) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module", params=["seccomp", "userns", "root", "dockerd"])
+@pytest.fixture(scope="module")
 def engine_environment(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: Path
 ) -> Iterator[dict[str, str]]:
-    """The environment of a learner whose engine is the one named."""
+    """The environment of a learner whose engine is the one that the test asks for: an isolator, or ``dockerd``."""
     home: Path = tmp_path_factory.mktemp("lab")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "LAYERLAB_"))}
     environment |= {"LAYERLAB_HOME": str(home / "home"), "XDG_RUNTIME_DIR": str(home / "run"), "HOME": str(home)}
     (home / "run").mkdir(mode=0o700)
+    (home / "home").mkdir(mode=0o700)
+    (cache / "parents").mkdir(exist_ok=True)
+    (home / "home/parents").symlink_to(cache / "parents")
     if request.param == "dockerd":
         environment["DOCKER_HOST"] = request.getfixturevalue("dockerd_host")
     else:
