@@ -8,6 +8,7 @@
     kit.serve("you/app:1", port=80)              the answer of a web server, and how it stops
     kit.image("you/app:1")                       layers, files, history, config, dead weight
     kit.container("page")                        what is its own, above the image
+    kit.folder("site", {…})  kit.context(…)      a build context, and what of it is sent
     kit.tag(…)  kit.tags()  kit.registry()  kit.login(…)  kit.push(…)  kit.manifest(…)
     kit.elf.tiny("Hello!\\n")                     the smallest program there is
     kit.predict(…)  kit.measured(…)  kit.check("03.2")  kit.hint(…)  kit.solution(…)  kit.reset("03")
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kit.lab.containers import container
     from kit.lab.context import tar_of as tar
     from kit.lab.doctor import preflight
+    from kit.lab.folders import context, folder
     from kit.lab.guesses import measured, predict
     from kit.lab.images import image
     from kit.lab.making import parents
@@ -44,7 +46,9 @@ _WHERE = {
     "check": "kit.lab.checking:check",
     "connect": "kit.lab.connect:connect",
     "container": "kit.lab.containers:container",
+    "context": "kit.lab.folders:context",
     "elf": "kit.lab.elf:",
+    "folder": "kit.lab.folders:folder",
     "hint": "kit.lab.checking:hint",
     "image": "kit.lab.images:image",
     "login": "kit.lab.push:login",
@@ -76,7 +80,9 @@ __all__ = [
     "check",
     "connect",
     "container",
+    "context",
     "elf",
+    "folder",
     "hint",
     "image",
     "login",

@@ -9,7 +9,7 @@ Source: Dockerfile reference, ".dockerignore file"; docker/cli, which sends ever
 import io
 import tarfile
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeAlias
 
@@ -36,14 +36,15 @@ def pack_context(
     Raises:
         Invalid: a name leaves the context. NotFound: the directory or its Dockerfile does not exist.
     """
-    by_hand = {_inside(path): content for path, content in files.items()}
+    by_hand = {inside(path): content for path, content in files.items()}
     if dockerfile is not None:
         by_hand[name] = (dockerfile, 0o644)
     out = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 the caller closes it
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         if directory is not None:
-            for path in _chosen(directory, name, set(by_hand)):
-                _add_from_disk(tar, directory / path, path)
+            for path in chosen(directory, name):
+                if path not in by_hand:
+                    _add_from_disk(tar, directory / path, path)
         for path in sorted(_directories(by_hand)):
             if directory is None or not (directory / path).exists():
                 _add_directory(tar, path)
@@ -61,23 +62,26 @@ def tar_of(files: Mapping[str, File]) -> bytes:
         return tar.read()
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
+    """The path, plain. Raises Invalid when it leaves the context."""
     parts = PurePosixPath(path).parts
     if path.startswith("/") or ".." in parts or not parts or "\0" in path:
         raise Invalid(f"{path!r} is not a path inside the build context")
     return "/".join(parts)
 
 
-def _chosen(directory: Path, dockerfile: str, by_hand: set[str]) -> Iterator[str]:
-    """The paths of the directory that are sent, in order: not ignored, and not given by hand."""
+def chosen(directory: Path, dockerfile: str = "Dockerfile") -> list[str]:
+    """The paths of the directory that are sent, in order: all but what its ``.dockerignore`` names.
+
+    Raises:
+        NotFound: it is no directory.
+    """
     if not directory.is_dir():
         raise NotFound(f"{directory} is not a directory: the build context must be one")
     ignore = directory / ".dockerignore"
     lines = ignore.read_text(encoding="utf-8-sig").splitlines() if ignore.is_file() else []
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    for path in sorted(exclude_paths(str(directory), patterns, dockerfile=dockerfile)):
-        if path not in by_hand:
-            yield path
+    return sorted(exclude_paths(str(directory), patterns, dockerfile=dockerfile))
 
 
 def _add_from_disk(tar: tarfile.TarFile, place: Path, path: str) -> None:
@@ -105,9 +109,14 @@ def _add_directory(tar: tarfile.TarFile, path: str) -> None:
 
 
 def _add_by_hand(tar: tarfile.TarFile, path: str, file: File) -> None:
-    content, mode = file if isinstance(file, tuple) else (file, MODE)
-    data = content.read_bytes() if isinstance(content, Path) else content
-    data = data.encode() if isinstance(data, str) else data
+    data, mode = bytes_of(file)
     entry = tarfile.TarInfo(path)
     entry.size, entry.mode, entry.mtime = len(data), mode, 0
     tar.addfile(entry, io.BytesIO(data))
+
+
+def bytes_of(file: File) -> tuple[bytes, int]:
+    """Content and mode."""
+    content, mode = file if isinstance(file, tuple) else (file, MODE)
+    data = content.read_bytes() if isinstance(content, Path) else content
+    return (data.encode() if isinstance(data, str) else data), mode

@@ -13,6 +13,7 @@ from kit.oci.digest import DiffID, digest_of
 from kit.oci.manifest import Manifest
 from kit.views.blocks import Details, Line, Listing, Table, View
 from kit.views.models.build import BuildCard, Failure, Step
+from kit.views.models.context import ContextCard, ContextRow
 from kit.views.models.doctor import LIMITED, MISSING, WORKS, Checkup, Finding
 from kit.views.models.engine import EngineCard
 from kit.views.models.lesson import Guess, Hints, Removed, Solution
@@ -53,6 +54,7 @@ VIEWS: dict[str, View] = {
     "build": BuildCard(EVIL, (Step(1, 2, f"RUN {EVIL}", "ran", 1.5, EVIL),), 2.0, ID),
     "building": BuildCard(EVIL, (Step(1, 0, f"RUN {EVIL}", "running"),), 2.0),
     "build that failed": BuildCard(EVIL, (), 1.0, "", Failure(EVIL, 1, EVIL, EVIL, EVIL, (EVIL,))),
+    "context": ContextCard(EVIL, (ContextRow(EVIL, 5, True), ContextRow(EVIL, 5, False))),
     "engine": EngineCard("Docker", EVIL, EVIL, EVIL, EVIL, EVIL, (EVIL,)),
     "doctor": Checkup(
         (Finding("a", WORKS, EVIL), Finding("b", LIMITED, EVIL, EVIL), Finding("c", MISSING, EVIL, EVIL))
