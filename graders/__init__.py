@@ -9,6 +9,7 @@
 ``graders.render`` writes a Report as text, HTML, JSON or JUnit XML.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,32 +18,42 @@ from graders.report import NotGraded, Report, Row, Score, Verdict
 __all__ = ["NotGraded", "Report", "Row", "Score", "Verdict", "begin", "check", "nonce", "patients", "score"]
 
 
-def check(task: str, image: str = "", *, answers: Mapping[str, Any] | None = None, engine: str = "") -> Report:
+def check(
+    task: str,
+    image: str = "",
+    *,
+    answers: Mapping[str, Any] | None = None,
+    context: "str | os.PathLike[str]" = "",
+    engine: str = "",
+) -> Report:
     """What the rubric says of ``task``: an assignment ("03") or one exercise ("03.2").
 
-    ``image`` is looked at instead of the one that the task names. ``engine`` is a DOCKER_HOST; "" takes the
-    one that the kit finds.
+    ``image`` is looked at instead of the one that the task names; ``context`` is the directory that it is built
+    from, for criteria that build it again. ``engine`` is a DOCKER_HOST; "" takes the one that the kit finds.
+    The criteria of LAYERLAB_RUBRICS, folders of the instructor's own, are asked for, too.
 
     Raises:
         NotFound: no such rubric. NotGraded: the rubric or the engine broke. Invalid: an answer is no plain value.
     """
     import kit
     from graders.request import Request
-    from graders.run import find_rubric, run_rubric
+    from graders.run import find_rubric, hidden_rubrics, run_rubric
 
     notebook, _, exercise = task.removeprefix("a").partition(".")
     request = Request(
         engine=engine or kit.connect().docker_host,
         image=image,
+        context=os.path.abspath(context) if context else "",
         answers=dict(answers or {}),
         nonce=nonce(notebook),
         exercise=task if exercise else f"a{notebook}",
     )
     name = task if exercise else f"A{notebook}"
-    return run_rubric(find_rubric(notebook), request, name=name, subject=image)
+    hidden = hidden_rubrics(notebook)
+    return run_rubric(find_rubric(notebook), request, name=name, subject=image, hidden=hidden)
 
 
-def score(task: str, *, answers: Mapping[str, Any] | None = None) -> Score:
+def score(task: str, *, answers: Mapping[str, Any] | None = None, context: "str | os.PathLike[str]" = "") -> Score:
     """The points for ``task``, as a float that shows its report.
 
     An engine or a rubric that breaks raises: nbgrader gives no points for the cell, and the instructor sees
@@ -53,7 +64,7 @@ def score(task: str, *, answers: Mapping[str, Any] | None = None) -> Score:
     import io
 
     with contextlib.redirect_stderr(io.StringIO()):
-        return Score(check(task, answers=answers))
+        return Score(check(task, answers=answers, context=context))
 
 
 def begin(notebook: str) -> str:
@@ -62,8 +73,6 @@ def begin(notebook: str) -> str:
     While nbgrader runs the assignment, images that an earlier submission left under the assignment's names are
     taken away first: nobody gets points for another's work.
     """
-    import os
-
     from graders.clinic import clear
 
     if "NBGRADER_EXECUTION" in os.environ:
@@ -78,7 +87,6 @@ def nonce(notebook: str, student: str = "") -> str:
     """
     import getpass
     import hashlib
-    import os
 
     student = student or os.environ.get("LAYERLAB_STUDENT", "") or getpass.getuser()
     digest = hashlib.sha256(f"layerlab {notebook} {student}".encode()).digest()

@@ -111,9 +111,38 @@ class Manifest(Protocol):
     def layers(self) -> Sequence[Descriptor]: ...
 
 
+class Registry(Protocol):
+    """What registries hold, read over HTTP."""
+
+    def manifest(self, reference: str) -> Manifest:
+        """An AssertionError with advice if there is none."""
+
+    def has(self, reference: str) -> bool: ...
+
+
+class Rebuilt(Protocol):
+    """A context built again: the image, and how many steps were run rather than taken from the cache."""
+
+    @property
+    def image(self) -> Image: ...
+    @property
+    def reference(self) -> str: ...
+    @property
+    def ran(self) -> int: ...
+
+
+class Rebuild(Protocol):
+    """``changes``: path to its new content, None for a file that is left out; ``args``: values for ARG."""
+
+    def __call__(
+        self, changes: Mapping[str, str | bytes | None] = {}, *, args: Mapping[str, str] = {}, nocache: bool = False
+    ) -> Rebuilt: ...
+
+
 Images: TypeAlias = Callable[[str], Image]
 Run: TypeAlias = Callable[..., Result]
 Serve: TypeAlias = Callable[..., Service]
 Containers: TypeAlias = Callable[[str], Container | None]
 Manifests: TypeAlias = Callable[[str], Manifest]
 Answers: TypeAlias = Mapping[str, Any]
+Probe: TypeAlias = Callable[[str, type[Any]], Any]

@@ -4,9 +4,14 @@ Facts come from the image itself, from running it, from the registry, and from a
 A criterion never talks to an engine itself.
 """
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 import kit
+from graders import probes
 from graders.criteria import find_criterion
 from graders.facts import (
     Answers,
@@ -16,14 +21,19 @@ from graders.facts import (
     Images,
     Manifest,
     Manifests,
+    Probe,
+    Rebuild,
+    Registry,
     Result,
     Run,
     Serve,
     Service,
 )
+from graders.rebuilding import Rebuilding
 from graders.request import Request
 
 REQUEST: "pytest.StashKey[Request]" = pytest.StashKey()
+ANSWERS: "pytest.StashKey[Answers]" = pytest.StashKey()
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +85,16 @@ def run(images: Images) -> Run:
     return run_image
 
 
+@pytest.fixture
+def container(reference: str, run: Run) -> Run:
+    """Runs the image that is looked at, as ``run`` does: ``container(*args) -> Result``."""
+
+    def run_it(*args: str) -> Result:
+        return run(reference, *args)
+
+    return run_it
+
+
 @pytest.fixture(scope="session")
 def serve(images: Images) -> Serve:
     """Starts an image as bounded as ``run`` does, asks its web server, stops it: ``serve(reference, port=…)``."""
@@ -100,15 +120,50 @@ def containers() -> Containers:
 
 
 @pytest.fixture(scope="session")
-def answers(_asked: Request) -> Answers:
-    """What the learner wrote down, by name."""
-    return _asked.answers
+def answers(pytestconfig: pytest.Config) -> Answers:
+    """What the learner wrote down, by name. JSON of any kind: a criterion that chokes on it fails with advice."""
+    return pytestconfig.stash[ANSWERS]
+
+
+@pytest.fixture(scope="session")
+def probe(answers: Answers) -> Probe:
+    """One value of the learner's kernel, of the kind asked for: ``probe("squares", list)``; else advice."""
+
+    def value(name: str, kind: type[Any]) -> Any:
+        return probes.probe(answers, name, kind)
+
+    return value
 
 
 @pytest.fixture(scope="session")
 def nonce(_asked: Request) -> str:
     """A word that only this learner was given."""
     return _asked.nonce
+
+
+@pytest.fixture(scope="session")
+def rebuild(_asked: Request) -> Iterator[Rebuild]:
+    """Builds the learner's context again, with the grader's own changes; see ``graders.rebuilding``."""
+    rebuilding = Rebuilding(Path(_asked.context) if _asked.context else None)
+    yield rebuilding.build
+    rebuilding.clear()
+
+
+@pytest.fixture(scope="session")
+def registry(manifest: Manifests) -> Registry:
+    """What registries hold: ``registry.manifest(reference)``, ``registry.has(reference)``."""
+    return _Registry(manifest)
+
+
+class _Registry:
+    def __init__(self, manifest: Manifests) -> None:
+        self.manifest = manifest
+
+    def has(self, reference: str) -> bool:
+        try:
+            return bool(kit.manifest(reference))
+        except kit.NotFound:
+            return False
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ Source: nbgrader 0.9 ``determine_grade``: the first execute_result of a grade ce
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -28,7 +28,10 @@ class NotGraded(Unavailable):
 
 @dataclass(frozen=True)
 class Row:
-    """One criterion: points earned of ``max``, with advice unless passed. ``hints`` in order of help."""
+    """One criterion: points earned of ``max``, with advice unless passed. ``hints`` in order of help.
+
+    ``hidden``: it lives with the instructor only. ``trouble``: what broke on an odd answer, for the instructor.
+    """
 
     id: str
     title: str
@@ -38,6 +41,14 @@ class Row:
     advice: str = ""
     hints: tuple[str, ...] = ()
     exercise: str = ""
+    hidden: bool = False
+    trouble: str = ""
+
+    def for_learner(self) -> "Row":
+        """The row as a learner may see it: of a hidden criterion only its points."""
+        if not self.hidden:
+            return replace(self, trouble="")
+        return Row("hidden", "A criterion of your instructor's.", self.points, self.max, self.verdict, hidden=True)
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,6 +73,10 @@ class Report:
 
     def count(self, verdict: Verdict) -> int:
         return sum(row.verdict is verdict for row in self.rows)
+
+    def for_learner(self) -> "Report":
+        """The report as it goes into feedback: hidden criteria give points, and no words."""
+        return replace(self, rows=tuple(row.for_learner() for row in self.rows))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -115,6 +130,8 @@ def _row(data: Mapping[str, Any]) -> Row:
         advice=str(data.get("advice", "")),
         hints=tuple(map(str, data.get("hints", ()))),
         exercise=str(data.get("exercise", "")),
+        hidden=data.get("hidden") is True,
+        trouble=str(data.get("trouble", "")),
     )
 
 

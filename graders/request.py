@@ -9,11 +9,13 @@ from typing import Any
 class Request:
     """``engine`` as DOCKER_HOST has it. ``image`` is a reference, for criteria about one image.
 
+    ``context`` is the directory that the learner builds from, for criteria that build it again.
     ``answers`` are JSON values that the learner wrote down; ``exercise`` "" means: every criterion.
     """
 
     engine: str
     image: str = ""
+    context: str = ""
     answers: Mapping[str, Any] = field(default_factory=dict)
     nonce: str = ""
     exercise: str = ""

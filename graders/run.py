@@ -9,8 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from graders.request import Request
 from kit.errors import Invalid, NotFound
 
 RUBRICS = Path(__file__).parent / "rubrics"
+FOLDERS = "LAYERLAB_RUBRICS"
+"""The setting that names folders of an instructor's own rubrics, as PATH names folders."""
 TIMEOUT = 300
 """Seconds for a whole rubric: builds and containers of a slow pod included."""
 _BOOT = "import json,sys; t=json.load(sys.stdin); sys.path[:0]=t['path']; from graders.worker import main; main(t)"
@@ -28,20 +29,46 @@ _KEPT |= {"DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"}
 
 
 def find_rubric(name: str) -> Path:
-    """The rubric file for a notebook number, such as ``03``.
+    """The rubric file for a notebook number, such as ``03``: the course's, else one of the instructor's folders.
 
     Raises:
         NotFound: no such rubric; the message lists those that exist.
     """
-    found = sorted(RUBRICS.glob(f"rubric_{name}_*.py"))
-    if not name.isdigit() or not found:
-        known = ", ".join(path.name.split("_")[1] for path in sorted(RUBRICS.glob("rubric_*.py")))
-        raise NotFound(f"there is no rubric {name!r}; there are: {known}")
+    found = [path for folder in (RUBRICS, *_folders()) for path in _rubrics(folder, name)]
+    if not found:
+        known = sorted({path.name.split("_")[1] for folder in (RUBRICS, *_folders()) for path in _rubrics(folder)})
+        raise NotFound(f"there is no rubric {name!r}; there are: {', '.join(known)}")
     return found[0]
 
 
-def run_rubric(rubric: Path, request: Request, *, name: str, subject: str = "", timeout: float = TIMEOUT) -> Report:
-    """The report of ``rubric`` on what ``request`` names.
+def hidden_rubrics(name: str) -> list[Path]:
+    """Further criteria for the same notebook that live in the instructor's folders only."""
+    public = find_rubric(name)
+    return [path for folder in _folders() for path in _rubrics(folder, name) if path != public]
+
+
+def _folders() -> list[Path]:
+    named = os.environ.get(FOLDERS, "").split(os.pathsep)
+    missing = [name for name in named if name and not Path(name).is_dir()]
+    if missing:
+        raise NotFound(f"{FOLDERS} names {missing[0]!r}, which is no directory")
+    return [Path(name).absolute() for name in named if name]
+
+
+def _rubrics(folder: Path, name: str = "") -> list[Path]:
+    return sorted(folder.glob(f"rubric_{name or '*'}_*.py")) if name.isdigit() or not name else []
+
+
+def run_rubric(
+    rubric: Path,
+    request: Request,
+    *,
+    name: str,
+    subject: str = "",
+    timeout: float = TIMEOUT,
+    hidden: Sequence[Path] = (),
+) -> Report:
+    """The report of ``rubric`` on what ``request`` names; ``hidden`` are files with further criteria.
 
     Raises:
         NotGraded: the rubric or the engine broke, or took more than ``timeout`` seconds. Never a wrong score.
@@ -50,8 +77,9 @@ def run_rubric(rubric: Path, request: Request, *, name: str, subject: str = "", 
     with tempfile.TemporaryDirectory(prefix="layerlab-rubric-") as directory:
         pipe = Path(directory) / "report.json"
         task = {
-            "rubric": str(rubric),
-            "request": asdict(request),
+            "rubrics": [str(rubric), *map(str, hidden)],
+            "hidden": [str(path) for path in hidden],
+            "request": vars(request),
             "name": name,
             "subject": subject,
             "pipe": str(pipe),
@@ -71,7 +99,7 @@ def run_rubric(rubric: Path, request: Request, *, name: str, subject: str = "", 
 def _as_json(task: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(task).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise Invalid(f"an answer must be a text, a number, True, False, a list or a dict: {error}") from error
 
 

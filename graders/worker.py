@@ -1,4 +1,4 @@
-"""The rubric's own process: reads a task, runs one rubric with pytest, writes one report to a private pipe.
+"""The rubric's own process: reads a task, runs its rubric with pytest, writes one report to a private pipe.
 
 Started by ``graders.run`` as ``python -I``, so that neither the environment nor the current directory of the
 caller decides what is imported, and no configuration, conftest or plugin but ours takes part.
@@ -7,6 +7,7 @@ caller decides what is imported, and no configuration, conftest or plugin but ou
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +18,11 @@ from graders.request import Request
 
 
 def main(task: Mapping[str, Any]) -> None:
-    """Runs ``task["rubric"]`` and writes its report, or ``{"broken": why}``, as JSON to ``task["pipe"]``."""
-    collector = Collector(Request(**task["request"]))
+    """Runs ``task["rubrics"]`` and writes its report, or ``{"broken": why}``, as JSON to ``task["pipe"]``."""
+    collector = Collector(Request(**task["request"]), [Path(path) for path in task["hidden"]])
     options = ["-q", "--noconftest", "-c", os.devnull, "--rootdir", os.sep, "--disable-plugin-autoload"]
     options += ["-p", "no:cacheprovider", "-p", "graders.fixtures", "--import-mode=importlib"]
-    pytest.main([*options, task["rubric"]], plugins=[collector])
+    pytest.main([*options, *task["rubrics"]], plugins=[collector])
     report = Report(task["name"], tuple(collector.rows), task["subject"])
     with open(task["pipe"], "w") as pipe:
         json.dump({"broken": collector.broken} if collector.broken else report.to_json(), pipe)

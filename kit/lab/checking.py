@@ -3,6 +3,7 @@
 The verdict comes from the graders, which run in a process of their own. Hints and solutions never change it.
 """
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +19,23 @@ if TYPE_CHECKING:
     from graders import Report
 
 
-def check(exercise: str, image: "str | Image" = "", *, answers: Mapping[str, Any] | None = None) -> "Report":
+def check(
+    exercise: str,
+    image: "str | Image" = "",
+    *,
+    answers: Mapping[str, Any] | None = None,
+    context: "str | os.PathLike[str]" = "",
+) -> "Report":
     """What is right and what is missing, for an exercise ("03.2") or an assignment ("03").
 
-    ``image`` is looked at instead of the one that the exercise names; ``answers`` are what you wrote down. The
-    best report is remembered: what you passed stays passed.
+    ``image`` is looked at instead of the one that the exercise names; ``answers`` are what you wrote down;
+    ``context`` is the directory that you build from, where an exercise asks to build it again. The best
+    report is remembered: what you passed stays passed.
 
     Raises:
         NotFound: no such exercise. NotGraded: the check itself broke; nothing is remembered.
     """
-    report = _report(exercise, name_of(image), answers)
+    report = _report(exercise, name_of(image), answers, context)
     with progress(find_home()) as document:
         before = document["checks"].get(exercise, {})
         document["checks"][exercise] = {
@@ -42,7 +50,7 @@ def hint(exercise: str) -> Hints:
     """The hints for what is still missing: one more each time it is called."""
     home = find_home()
     known = read_progress(home)["checks"].get(exercise)
-    hints = known["hints"] if known else _hints_of(_report(exercise, "", None))
+    hints = known["hints"] if known else _hints_of(_report(exercise, "", None, ""))
     with progress(home) as document:
         seen = min(int(document["hints"].get(exercise, 0)) + 1, len(hints))
         document["hints"][exercise] = seen
@@ -63,12 +71,14 @@ def solution(exercise: str) -> Solution:
     return Solution(exercise, code, words) if tried else Solution(exercise)
 
 
-def _report(exercise: str, image: str, answers: Mapping[str, Any] | None) -> "Report":
+def _report(
+    exercise: str, image: str, answers: Mapping[str, Any] | None, context: "str | os.PathLike[str]"
+) -> "Report":
     try:
         import graders
     except ImportError as error:
         raise NotFound("the graders are not installed beside the kit: pip install layerlab") from error
-    return graders.check(exercise, image, answers=answers)
+    return graders.check(exercise, image, answers=answers, context=context)
 
 
 def _hints_of(report: "Report") -> list[str]:
