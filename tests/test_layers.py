@@ -18,6 +18,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "kit.engine.store": ({"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile"}, {"isal", "zstandard"}),
     "kit.engine.registry": ({"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile"}, {"httpx"}),
     "kit.engine.isolators": ({"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile"}, set()),
+    "kit.engine.lock": ({"kit.errors", "kit.engine.isolators"}, set()),
     "kit.engine.build": (
         {"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.engine.store", "kit.engine.isolators"}
         | {"kit.engine.registry"},
@@ -41,6 +42,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "kit.engine.engine": (
         {"kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.engine.store", "kit.engine.isolators"}
         | {
+            "kit.engine.lock",
             "kit.engine.registry",
             "kit.engine.build",
             "kit.engine.containers",
@@ -50,7 +52,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         set(),
     ),
     "kit.engine.api": ({"kit.errors", "kit.oci", "kit.dockerfile", "kit.layer"}, {"tornado"}),
-    "kit.engine.api.__main__": ({"kit.engine.engine", "kit.engine.api", "kit.errors"}, {"tornado"}),
+    "kit.engine.api.__main__": (
+        {"kit.engine.engine", "kit.engine.api", "kit.engine.lock", "kit.errors"},
+        {"tornado"},
+    ),
     "kit.views": ({"kit.errors", "kit.oci", "kit.layer"}, {"IPython"}),
     "kit.views.widgets": ({"kit.errors", "kit.oci", "kit.layer", "kit.views"}, {"IPython", "ipywidgets"}),
     "kit.lab": (

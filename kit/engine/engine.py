@@ -8,6 +8,7 @@ Here the rooms are put together, and nothing else is done.
 """
 
 import json
+import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +29,13 @@ from kit.engine.containers.streams import STDERR, STDOUT, Frame
 from kit.engine.containers.volumes import Volumes
 from kit.engine.images.catalogue import Catalogue
 from kit.engine.images.progress import Message
+from kit.engine.isolators.contract import Isolator
+from kit.engine.lock import wall
+from kit.engine.lock.binds import Folder
+from kit.engine.lock.isolator import LockedIsolator
+from kit.engine.lock.quota import Quota
+from kit.engine.lock.terms import Terms
+from kit.engine.registry.endpoints import Patience
 from kit.engine.registry.endpoints import Settings as Registries
 from kit.engine.store.files import write_whole
 from kit.engine.store.store import Store
@@ -49,10 +57,11 @@ IDENTITY = "engine"
 
 @dataclass(frozen=True)
 class Settings:
-    """What the owner of the machine decides. ``isolator`` "" is the best that works."""
+    """What the owner of the machine decides. ``isolator`` "" is the best that works; ``lock`` is for strangers."""
 
     isolator: str = ""
     registries: Registries = field(default_factory=Registries)
+    lock: Terms | None = None
 
     @classmethod
     def of(cls, isolator: str, environment: Mapping[str, str]) -> "Settings":
@@ -62,6 +71,10 @@ class Settings:
             Invalid: a mirror that is no address.
         """
         return cls(isolator, Registries.of_environment(environment))
+
+    def locked(self, terms: Terms) -> "Settings":
+        """A locked engine speaks to its registries without a mirror, and gives up at once."""
+        return Settings(self.isolator, Registries(patience=Patience(delays=())), terms)
 
 
 class Engine:
@@ -78,7 +91,10 @@ class Engine:
         self._store = Store(home / "store")
         self._events = Events()
         self._isolator = PromisedIsolator(settings.isolator, self._write_state)
-        self._containers = Containers(self._store, self._isolator, root=home, emit=self._events.emit)
+        self._door, check_bind = self._lock(settings.lock)
+        self._containers = Containers(
+            self._store, self._door, root=home, emit=self._events.emit, check_bind=check_bind
+        )
         self.images = Catalogue(self._store, self._containers, self._make_trade, self._events.emit)
         self._making = threading.Lock()
         self._restoring = threading.Thread(target=self._restore, name="restore", daemon=True)
@@ -89,9 +105,17 @@ class Engine:
         from kit.engine.build.builder import Builder
 
         self._builder = Builder(
-            self._store, self._isolator, root=self.home / "build", pull=self.images.pull, emit=self._events.emit
+            self._store, self._door, root=self.home / "build", pull=self.images.pull, emit=self._events.emit
         )
         self._containers.restore()
+
+    def _lock(self, terms: Terms | None) -> tuple[Isolator, Callable[[str], None] | None]:
+        """The door through which containers run, and what they may bind (None: everything)."""
+        if terms is None:
+            return self._isolator, None
+        quota = Quota(self.home, disk=terms.disk, seconds=terms.seconds, end=lambda: os._exit(1))
+        wall.build(terms, home=str(self.home), full=lambda: quota.full)
+        return LockedIsolator(self._isolator, terms, quota, self.home), Folder(terms.folder).check
 
     def _write_state(self, isolation: about.Isolation) -> None:
         """``engine.json`` tells who is interested how containers run here."""

@@ -26,6 +26,7 @@ class RunningEngine:
         self.home, self.socket = directory / "home", directory / "e.sock"
         self.isolator, self._environment = isolator, environment or {}
         self.log = directory / "log"
+        self.words: tuple[str, ...] = ()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
@@ -34,7 +35,7 @@ class RunningEngine:
         command = [sys.executable, "-m", "kit.engine.api", "--home", str(self.home), "--socket", str(self.socket)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--isolator", self.isolator],
+                [*command, "--isolator", self.isolator, *self.words],
                 cwd=PROJECT,
                 env=os.environ | {"PYTHONUNBUFFERED": "1"} | self._environment,
                 stdout=log,

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kit.engine.api.server import Server, listen
 from kit.engine.engine import Engine, Settings
+from kit.engine.lock.terms import Terms
 from kit.errors import KitError
 
 
@@ -24,6 +25,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--socket", type=Path, required=True, help="the unix socket to listen on")
     parser.add_argument("--isolator", default="", help="how containers run; the best that works if not given")
     parser.add_argument("--registry-mirror", metavar="ADDRESS", help="as LAYERLAB_REGISTRY_MIRROR: before docker.io")
+    parser.add_argument("--lock", type=Path, metavar="FILE", help="serve a stranger: what the file allows, no more")
     return parser.parse_args()
 
 
@@ -53,6 +55,8 @@ def main() -> int:
     mirror = {"LAYERLAB_REGISTRY_MIRROR": asked.registry_mirror} if asked.registry_mirror else {}
     try:
         settings = Settings.of(asked.isolator, os.environ | mirror)
+        if asked.lock:
+            settings = settings.locked(Terms.read(asked.lock))
         asyncio.run(serve(lambda: Engine(asked.home, settings), asked.socket))
     except KitError as error:
         print(error, file=sys.stderr)

@@ -6,6 +6,7 @@ belongs to.
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,20 @@ Users = list[str]
 
 
 class Containers:
-    """The containers, networks and volumes of one engine. ``root`` is this room's own directory."""
+    """The containers, networks and volumes of one engine. ``root`` is this room's own directory.
 
-    def __init__(self, store: Store, isolator: Isolator, *, root: Path, emit: Emit = lambda *_: None) -> None:
+    ``check_bind`` raises for a path of the machine that may not be shown to containers; None: every path may.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        isolator: Isolator,
+        *,
+        root: Path,
+        emit: Emit = lambda *_: None,
+        check_bind: Callable[[str], None] | None = None,
+    ) -> None:
         roster = Roster(root / "containers", store)
         networks = Networks(store, members=self._members, emit=emit)
         volumes = Volumes(
@@ -52,7 +64,7 @@ class Containers:
         self._services = Services(root, store, isolator, roster, networks, volumes, Publisher(), emit)
         self._roster, self.networks, self.volumes = roster, networks, volumes
         self.execs = Execs(store, roster, emit)
-        self._life = Lifecycle(self._services, self.execs)
+        self._life, self._check_bind = Lifecycle(self._services, self.execs), check_bind
 
     def restore(self) -> None:
         """After a start of the engine: finishes what its end cut off, and starts what restart policies ask for."""
@@ -105,7 +117,14 @@ class Containers:
             name, mode = mounts.parse_volumes_from(spec)
             others.append(keeping.borrowed(self._roster.find(name), mode))
         found = mounts.collect(settings.host, settings.config["Volumes"] or (), others)
-        return tuple(keeping.with_volume(self._services, mount) for mount in found)
+        return tuple(keeping.with_volume(self._services, self._checked(mount)) for mount in found)
+
+    def _checked(self, mount: MountPoint) -> MountPoint:
+        """The mount if it may be. Where not every path may be bound, none is made either."""
+        if mount.kind != "bind" or self._check_bind is None:
+            return mount
+        self._check_bind(mount.source)
+        return replace(mount, from_bind=False)
 
     def remove(self, name: str, *, force: bool = False, volumes: bool = False, link: bool = False) -> None:
         """

@@ -26,11 +26,13 @@ class Mount:
     """A file or directory of the host, shown at ``target`` (absolute, in the container).
 
     The mount point is made by the isolator where it is missing. ``source`` "" is an empty tmpfs.
+    ``straight``: there is no symlink in ``source``; one that somebody puts there meanwhile is refused.
     """
 
     source: str
     target: str
     read_only: bool = False
+    straight: bool = False
 
 
 @dataclass(frozen=True)

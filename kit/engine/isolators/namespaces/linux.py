@@ -125,6 +125,17 @@ def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:
             continue
 
 
+def open_straight(path: str, flags: int) -> int:
+    """Opens an absolute ``path`` that has no symlink in it.
+
+    Raises:
+        OSError: ELOOP, there is one.
+    """
+    resolve_no_symlinks = 0x04
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, resolve_no_symlinks)
+    return _syscall("openat2", -100, os.fsencode(path), how, len(how))
+
+
 def close_on_exec_from(first: int) -> None:
     """Marks every descriptor from ``first`` on, so that the next program starts without them."""
     close_on_exec = 4

@@ -47,6 +47,7 @@ class Do(Enum):
     BIND = "a file or directory from the machine"
     LINK = "a symbolic link"
     VIEW = "a directory from the machine with all that is mounted below it, read-only"
+    STRAIGHT = "as BIND, if no symlink has come into the path"
     HIDE = "nothing to see here, if it is there"
     FREEZE = "as it is, but read-only, if it is there"
 
@@ -111,7 +112,8 @@ def plan(sandbox: Sandbox, *, terminal: str = "", alone: bool = False) -> list[S
 
 def _own(mount: Mount) -> Step:
     if mount.source:
-        return Step(Do.BIND, mount.target, mount.source, flags=MS_NODEV | (MS_RDONLY if mount.read_only else 0))
+        do = Do.STRAIGHT if mount.straight else Do.BIND
+        return Step(do, mount.target, mount.source, flags=MS_NODEV | (MS_RDONLY if mount.read_only else 0))
     return Step(Do.MOUNT, mount.target, "tmpfs", "tmpfs", _BARE | (MS_RDONLY if mount.read_only else 0), "mode=1777")
 
 
@@ -145,6 +147,12 @@ def _perform(root: int, step: Step) -> None:
         case Do.MOUNT:
             with _Place(root, step.target, directory=True) as target:
                 linux.mount(step.source, target, step.kind, step.flags, step.data)
+        case Do.STRAIGHT:
+            source = linux.open_straight(step.source, os.O_PATH)
+            try:
+                _perform(root, step._replace(do=Do.BIND, source=f"/proc/self/fd/{source}"))
+            finally:
+                os.close(source)
         case Do.BIND | Do.VIEW:
             with _Place(root, step.target, directory=os.path.isdir(step.source)) as target:
                 linux.mount(step.source, target, flags=MS_BIND | MS_REC)

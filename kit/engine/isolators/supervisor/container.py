@@ -73,7 +73,9 @@ class Container:
             place: Directory | File = Directory(target, source, read_only=mount.read_only)
             self.empty.append(place)  # type: ignore[arg-type]
             return place
-        source = os.path.realpath(os.fsencode(mount.source))
+        source = os.fsencode(mount.source)
+        if not mount.straight:
+            source = os.path.realpath(source)
         kind = Directory if os.path.isdir(source) else File
         return kind(target, source, read_only=mount.read_only)
 

@@ -281,7 +281,7 @@ def keep(control: socket.socket) -> None:
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
     walls.hide_supervisor()
     os.umask(0)
-    scratch = tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-")
+    scratch = os.path.realpath(tempfile.mkdtemp(prefix=f"{SCRATCH_PREFIX}{os.getpid()}-"))
     try:
         try:
             box = Container(messages.to_sandbox(request.body["sandbox"]), os.fsencode(scratch))

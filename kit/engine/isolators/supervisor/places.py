@@ -54,13 +54,13 @@ class WithoutMagic:
 
 
 class Directory(WithoutMagic):
-    """A directory tree of the machine, shown at ``target``."""
+    """A directory tree of the machine, shown at ``target``. ``source`` has no symlink, and none may come into it."""
 
     can_make = True
 
     def __init__(self, target: bytes, source: bytes, *, read_only: bool = False) -> None:
         self.target, self.source, self.read_only = target, source, read_only
-        self.descriptor = os.open(source, O_PATH | os.O_DIRECTORY)
+        self.descriptor = kernel.open_at(kernel.AT_CWD, source, O_PATH | os.O_DIRECTORY, kernel.NO_LINKS)
 
     def find(self, task: Task, inner: bytes) -> int:
         how = kernel.BENEATH | kernel.NO_LINKS
@@ -74,13 +74,13 @@ class Directory(WithoutMagic):
 
 
 class File(WithoutMagic):
-    """One file of the machine, shown at ``target``."""
+    """One file of the machine, shown at ``target``. No symlink is in ``source``, and none may come into it."""
 
     can_make = False
 
     def __init__(self, target: bytes, source: bytes, *, read_only: bool = False) -> None:
         self.target, self.source, self.read_only = target, source, read_only
-        self.descriptor = os.open(source, O_PATH)
+        self.descriptor = kernel.open_at(kernel.AT_CWD, source, O_PATH, kernel.NO_LINKS)
 
     def find(self, task: Task, inner: bytes) -> int:
         if inner:
