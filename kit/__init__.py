@@ -7,6 +7,7 @@
     kit.run("you/app:1")                         code, out, err
     kit.serve("you/app:1", port=80)              the answer of a web server, and how it stops
     kit.image("you/app:1")                       layers, files, history, config, dead weight
+    kit.grep("secret", "you/app:1")              where in its layers and its history a text is; kit.peek shows a file
     kit.container("page")                        what is its own, above the image
     kit.folder("site", {…})  kit.context(…)      a build context, and what of it is sent
     kit.tag(…)  kit.tags()  kit.registry()  kit.login(…)  kit.push(…)  kit.manifest(…)
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kit.lab.checking import check, hint, solution
     from kit.lab.connect import connect
     from kit.lab.containers import container
+    from kit.lab.contents import grep, peek
     from kit.lab.context import tar_of as tar
     from kit.lab.doctor import preflight
     from kit.lab.folders import context, folder
@@ -49,12 +51,14 @@ _WHERE = {
     "context": "kit.lab.folders:context",
     "elf": "kit.lab.elf:",
     "folder": "kit.lab.folders:folder",
+    "grep": "kit.lab.contents:grep",
     "hint": "kit.lab.checking:hint",
     "image": "kit.lab.images:image",
     "login": "kit.lab.push:login",
     "manifest": "kit.lab.registries:manifest",
     "measured": "kit.lab.guesses:measured",
     "parents": "kit.lab.making:parents",
+    "peek": "kit.lab.contents:peek",
     "predict": "kit.lab.guesses:predict",
     "preflight": "kit.lab.doctor:preflight",
     "push": "kit.lab.push:push",
@@ -83,12 +87,14 @@ __all__ = [
     "context",
     "elf",
     "folder",
+    "grep",
     "hint",
     "image",
     "login",
     "manifest",
     "measured",
     "parents",
+    "peek",
     "predict",
     "preflight",
     "push",

@@ -4,10 +4,10 @@ Everything here is read from what the engine saves, so it is the same whichever 
 bytes of files, each file once: an engine's own SIZE means something else in every version.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO
 
 import docker
 import requests
@@ -16,8 +16,9 @@ from kit.errors import Invalid, KitError, NotFound, Unavailable
 from kit.lab.config_view import Config
 from kit.lab.connect import Lab, connect
 from kit.lab.indexes import Indexes
-from kit.lab.saved import read_saved
+from kit.lab.saved import Saved, Seen, read_saved
 from kit.layer.changeset import Changeset, merge
+from kit.layer.tarball import scan
 from kit.layer.tree import Entry
 from kit.layer.waste import DeadFile, Weight, dead_files, file_bytes, weigh
 from kit.oci.config import History, ImageConfig
@@ -222,10 +223,15 @@ def _engine_id(lab: Lab, reference: str) -> Digest:
         raise Unavailable(f"the engine at {lab.docker_host} does not answer: {error}") from error
 
 
-def _read(lab: Lab, reference: str, engine_id: Digest, indexes: Indexes) -> ImageConfig:
-    """The image's config; the indexes of its layers are kept."""
+def saved_image(lab: Lab, reference: str, look: Callable[[BinaryIO], Seen]) -> Saved[Seen]:
+    """What ``look`` makes of each layer's uncompressed tar, as the engine saves the image; every layer is there.
+
+    Raises:
+        NoSuchImage: the engine has none. Invalid: what it saves is damaged. Unavailable: it does not answer.
+    """
+    engine_id = _engine_id(lab, reference)
     try:
-        saved = read_saved(lab.client.api.get_image(engine_id))
+        saved = read_saved(lab.client.api.get_image(engine_id), look)
         config = saved.config()
     except docker.errors.NotFound as error:
         raise NoSuchImage(reference) from error
@@ -236,7 +242,14 @@ def _read(lab: Lab, reference: str, engine_id: Digest, indexes: Indexes) -> Imag
     missing = [diff_id for diff_id in config.diff_ids if diff_id not in saved.layers]
     if missing:
         raise Invalid(f"what the engine saves of {reference!r} lacks the layer {missing[0]}")
+    return saved
+
+
+def _read(lab: Lab, reference: str, engine_id: Digest, indexes: Indexes) -> ImageConfig:
+    """The image's config; the indexes of its layers are kept."""
+    saved = saved_image(lab, reference, scan)
     for diff_id, changeset in saved.layers.items():
         indexes.put_layer(diff_id, changeset)
+    config = saved.config()
     indexes.put_config(engine_id, config)
     return config

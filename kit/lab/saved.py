@@ -13,11 +13,10 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Generic, TypeVar, cast
 
 from kit.errors import Invalid
-from kit.layer.changeset import Changeset
-from kit.layer.tarball import members, scan
+from kit.layer.tarball import members
 from kit.layer.tree import Kind
 from kit.oci.config import ImageConfig
 from kit.oci.descriptor import INDEXES
@@ -28,15 +27,15 @@ _LARGEST_DOCUMENT = 4 << 20
 _DOCUMENTS = 64 << 20
 """Bytes of all documents in one archive."""
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+Seen = TypeVar("Seen")
 
 
 @dataclass
-class Saved:
-    """An archive that was read: its JSON documents by path, its layers by diff_id, and where each layer lay."""
+class Saved(Generic[Seen]):
+    """An archive that was read: its JSON documents by path, and what was seen of each layer, by diff_id."""
 
     documents: dict[str, bytes] = field(default_factory=dict)
-    layers: dict[DiffID, Changeset] = field(default_factory=dict)
-    sizes: dict[DiffID, int] = field(default_factory=dict)
+    layers: dict[DiffID, Seen] = field(default_factory=dict)
 
     def config(self) -> ImageConfig:
         """The config of the one image in the archive.
@@ -81,13 +80,15 @@ def _blob(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def read_saved(stream: Iterable[bytes]) -> Saved:
-    """Everything in the archive that ``docker save`` streams.
+def read_saved(stream: Iterable[bytes], look: Callable[[BinaryIO], Seen]) -> Saved[Seen]:
+    """Everything in the archive that ``docker save`` streams: ``look`` sees each layer's uncompressed tar.
+
+    ``look`` need not read to the end.
 
     Raises:
-        Invalid: it is damaged, or holds a layer that can't be used.
+        Invalid: it is damaged, or holds a layer that can't be used; also what ``look`` raises.
     """
-    saved = Saved()
+    saved = Saved[Seen]()
     room = _DOCUMENTS
     for path, entry, contents in members(_Pieces(stream)):
         if entry.kind is not Kind.FILE or entry.hardlink:
@@ -98,8 +99,8 @@ def read_saved(stream: Iterable[bytes]) -> Saved:
             saved.documents[path] = _all(rest)
             room -= entry.size
         elif (opened := _layer_stream(head, rest)) is not None:
-            diff_id, changeset, size = _read_layer(opened)
-            saved.layers[diff_id], saved.sizes[diff_id] = changeset, size
+            diff_id, seen = _read_layer(opened, look)
+            saved.layers[diff_id] = seen
     return saved
 
 
@@ -123,12 +124,12 @@ def _layer_stream(head: bytes, rest: BinaryIO) -> "BinaryIO | None":
     return rest if _is_tar(head) else None
 
 
-def _read_layer(tar: BinaryIO) -> tuple[DiffID, Changeset, int]:
+def _read_layer(tar: BinaryIO, look: Callable[[BinaryIO], Seen]) -> tuple[DiffID, Seen]:
     reader = HashingReader(tar)
-    changeset = scan(reader)
+    seen = look(cast(BinaryIO, reader))
     while reader.read(CHUNK):
         pass
-    return DiffID(reader.digest), changeset, reader.size
+    return DiffID(reader.digest), seen
 
 
 def _all(stream: BinaryIO) -> bytes:

@@ -19,6 +19,7 @@ from kit.views.models.engine import EngineCard
 from kit.views.models.lesson import Guess, Hints, Removed, Solution
 from kit.views.models.names import Name, Tagged, TagMap
 from kit.views.models.parents import ParentsCard
+from kit.views.models.places import Place, Places
 from kit.views.models.registry import RegistryCard
 from kit.views.models.result import Failures, Result
 from kit.views.models.stack import Stack
@@ -59,6 +60,8 @@ VIEWS: dict[str, View] = {
     "doctor": Checkup(
         (Finding("a", WORKS, EVIL), Finding("b", LIMITED, EVIL, EVIL), Finding("c", MISSING, EVIL, EVIL))
     ),
+    "places": Places(EVIL, EVIL, [Place("file", EVIL, 1), Place("history", EVIL), Place(EVIL, EVIL)]),
+    "no place": Places(EVIL, EVIL, []),
     "guess": Guess("q", EVIL, 5),
     "hints": Hints("03.1", (EVIL,), 1),
     "no hints": Hints("03.1", ()),

@@ -12,6 +12,7 @@ import pytest
 from kit.engine.images import loading
 from kit.errors import Invalid, KitError, NotFound
 from kit.lab.saved import read_saved
+from kit.layer.tarball import scan
 from kit.oci.config import ImageConfig
 from kit.oci.digest import DiffID, digest_of
 
@@ -73,7 +74,7 @@ def test_what_was_saved_comes_back(room: Room, tmp_path: Path, pack: Any) -> Non
 def test_an_archive_is_read_as_docker_and_as_oci(room: Room) -> None:
     image = room.image("you/app:1")
     archive = saved(room, "you/app:1")
-    assert read_saved([archive]).config().id == image
+    assert read_saved([archive], scan).config().id == image
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         files = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
     (listed,) = json.loads(files["manifest.json"])
