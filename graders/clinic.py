@@ -30,7 +30,8 @@ def build_patients(nonce: str, repository: str) -> list[str]:
 
 
 def clear(repository: str) -> None:
-    """Takes away every name below ``repository``, and every container called ``repository-…``."""
+    """Takes away every name below ``repository``, here and in the registry, and every container ``repository-…``."""
+    kit.reset(repository)
     client = kit.connect().client
     for container in client.containers.list(all=True, filters={"name": f"^/?{repository}-"}):
         container.remove(force=True, v=True)

@@ -10,7 +10,7 @@
     kit.grep("secret", "you/app:1")              where in its layers and its history a text is; kit.peek shows a file
     kit.container("page")                        what is its own, above the image
     kit.folder("site", {…})  kit.context(…)      a build context, and what of it is sent
-    kit.tag(…)  kit.tags()  kit.registry()  kit.login(…)  kit.push(…)  kit.manifest(…)
+    kit.tag(…)  kit.tags()  kit.registry()  kit.requests()  kit.login(…)  kit.push(…)  kit.pull(…)  kit.manifest(…)
     kit.elf.tiny("Hello!\\n")                     the smallest program there is
     kit.predict(…)  kit.measured(…)  kit.check("03.2")  kit.hint(…)  kit.solution(…)  kit.reset("03")
 
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from kit.lab.images import image
     from kit.lab.making import parents
     from kit.lab.names import tag, tags
+    from kit.lab.pull import pull
     from kit.lab.push import login, push
-    from kit.lab.registries import manifest, registry
+    from kit.lab.registries import manifest, registry, requests
     from kit.lab.reset import reset
     from kit.lab.run import run
     from kit.lab.serving import serve
@@ -61,8 +62,10 @@ _WHERE = {
     "peek": "kit.lab.contents:peek",
     "predict": "kit.lab.guesses:predict",
     "preflight": "kit.lab.doctor:preflight",
+    "pull": "kit.lab.pull:pull",
     "push": "kit.lab.push:push",
     "registry": "kit.lab.registries:registry",
+    "requests": "kit.lab.registries:requests",
     "reset": "kit.lab.reset:reset",
     "run": "kit.lab.run:run",
     "serve": "kit.lab.serving:serve",
@@ -97,8 +100,10 @@ __all__ = [
     "peek",
     "predict",
     "preflight",
+    "pull",
     "push",
     "registry",
+    "requests",
     "reset",
     "run",
     "serve",

@@ -19,6 +19,10 @@ from kit.lab.home import Home, private
 _NUMBER = re.compile(r"(a?\d\d)\b")
 
 
+PUSHED = "pushed "
+"""What the name of a row begins with that tells of a repository in the local registry. No image's name can."""
+
+
 class Made(NamedTuple):
     """An image under a name that a notebook gave it. ``name`` "" means: no name."""
 

@@ -1,12 +1,10 @@
 """Pushing an image to the registry that its name begins with: ``kit.push``, ``kit.login``.
 
-A push to a registry of this machine goes through a wire (``kit.lab.wire``), so that the requests can be shown. The
-wire has one name for as long as the notebook lives: a registry mounts blobs only for who pushed them to the same one.
+A push to a registry of this machine goes through a wire (``kit.lab.wire``), so that the requests can be shown.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 import docker.auth
@@ -17,10 +15,9 @@ from kit.lab.connect import Lab, connect
 from kit.lab.display import Live
 from kit.lab.hints import find_hint
 from kit.lab.images import Image, NoSuchImage
-from kit.lab.ledger import note
+from kit.lab.ledger import PUSHED, note
 from kit.lab.names import name_of
-from kit.lab.remote import is_loopback
-from kit.lab.wire import Wire
+from kit.lab.wire import Wire, is_watched, wire_to
 from kit.oci.reference import DEFAULT_REGISTRY, Reference, parse_reference
 from kit.views.models.wire import BlobState, PushCard
 
@@ -28,14 +25,22 @@ _DENIED = re.compile(r"denied|unauthorized|no basic auth|authentication required
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
-class NotPushed(KitError):
-    """The registry does not have the image. The text holds the engine's words, and what they mean."""
+class NotMoved(KitError):
+    """An image is not where it was to go. The text holds the engine's words, and what they mean."""
+
+    deed = "moved"
 
     def __init__(self, reference: str, said: str) -> None:
         hint = find_hint(said)
         meaning = f" What it means: {hint.meaning}. {' '.join(hint.steps)}".rstrip() if hint.meaning else ""
-        super().__init__(f"{reference} was not pushed: {said}.{meaning}")
+        super().__init__(f"{reference} was not {self.deed}: {said}.{meaning}")
         self.reference, self.said = reference, said
+
+
+class NotPushed(NotMoved):
+    """The registry does not have the image."""
+
+    deed = "pushed"
 
 
 class PushDenied(NotPushed, Denied):
@@ -59,7 +64,8 @@ def push(reference: "str | Image", *, lab: Lab | None = None) -> PushCard:
         raise Invalid(f"{name.familiar!r} is pushed under a tag, not under a digest")
     with asking(lab, name.familiar):
         image_id = lab.client.api.inspect_image(name.familiar)["Id"]
-    if is_loopback(name.registry) and lab.docker_host.startswith("unix://"):
+    if is_watched(lab.docker_host, name.registry):
+        note(lab.home, PUSHED + name.repository, image_id)
         done = _watched(lab, name, image_id)
     else:
         done = _sent(lab, name, name, None)
@@ -74,8 +80,13 @@ def login(registry: str, user: str, password: str, *, lab: Lab | None = None) ->
         Denied: it does not know this user and password. Unavailable: it does not answer.
     """
     lab = lab or connect()
-    with asking(lab):
-        answer = lab.client.login(user, password, registry=registry, reauth=True)
+    try:
+        with asking(lab):
+            answer = lab.client.login(user, password, registry=registry, reauth=True)
+    except Unavailable as error:  # Docker Engine calls a wrong password an error of its own
+        if "401" in str(error):
+            raise Denied(str(error)) from error
+        raise
     return str(answer.get("Status") or "Login Succeeded")
 
 
@@ -89,7 +100,7 @@ def find_login(lab: Lab, registry: str) -> Mapping[str, str] | None:
 
 def _watched(lab: Lab, name: Reference, image_id: str) -> PushCard:
     """A push through the wire, under a second name that is gone afterwards."""
-    wire = _wire(name.registry)
+    wire = wire_to(name.registry)
     since = wire.now()
     alias = Reference(name.repository, wire.name, name.tag)
     with asking(lab, name.familiar):
@@ -101,11 +112,6 @@ def _watched(lab: Lab, name: Reference, image_id: str) -> PushCard:
             lab.client.api.remove_image(alias.familiar, noprune=True)
 
 
-@lru_cache(maxsize=8)
-def _wire(registry: str) -> Wire:
-    return Wire(registry)
-
-
 def _sent(lab: Lab, name: Reference, under: Reference, watched: tuple[Wire, float] | None) -> PushCard:
     blobs: dict[str, BlobState] = {}
     digest = ""
@@ -115,7 +121,7 @@ def _sent(lab: Lab, name: Reference, under: Reference, watched: tuple[Wire, floa
                 raise _failure(name.familiar, str(message["error"]))
             digest = _digest_in(message) or digest
             if message.get("id") and message["id"] != under.tag:
-                blobs[message["id"]] = _state(message)
+                blobs[message["id"]] = blob_state(message)
                 live.show(PushCard(name.familiar, tuple(blobs.values())))
                 live.line(f"{message['id']}: {message.get('status', '')}")
         live.vanish()
@@ -140,7 +146,12 @@ def _messages(lab: Lab, name: Reference, under: Reference) -> Iterator[Mapping[s
 
 
 def _failure(name: str, said: str) -> NotPushed:
-    return (PushDenied if _DENIED.search(said) else PushFailed)(name, said.strip().rstrip("."))
+    return (PushDenied if is_refused(said) else PushFailed)(name, said.strip().rstrip("."))
+
+
+def is_refused(said: str) -> bool:
+    """Whether an engine's words tell that a registry said no to who we are."""
+    return bool(_DENIED.search(said))
 
 
 def _digest_in(message: Mapping[str, Any]) -> str:
@@ -149,7 +160,8 @@ def _digest_in(message: Mapping[str, Any]) -> str:
     return str(named) or (found[1] if found else "")
 
 
-def _state(message: Mapping[str, Any]) -> BlobState:
+def blob_state(message: Mapping[str, Any]) -> BlobState:
+    """How far the layer is that a message of the engine's tells of."""
     detail = message.get("progressDetail") or {}
     return BlobState(
         str(message["id"]),

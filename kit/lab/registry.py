@@ -28,6 +28,8 @@ from typing import Any
 from kit.errors import Unavailable
 from kit.lab import registry_container
 from kit.lab.passwords import bcrypt
+from kit.lab.registry_log import Asked, read_requests
+from kit.oci.reference import parse_reference
 
 PROGRAMS = ("docker-registry", "registry")
 """What Debian calls the program, and what it is called elsewhere."""
@@ -102,9 +104,33 @@ def registry_status(home: Path, *, engine: Any | None = None) -> LocalRegistry |
     return _running(_place(home), engine)
 
 
+def forget(home: Path, repository: str, *, engine: Any | None = None) -> bool:
+    """Take a repository, or all below a namespace, out of the local registry. False when it has none of that name.
+
+    Blobs that other repositories hold are still theirs; the others stay on disk, and nobody can find them.
+    """
+    path = f"docker/registry/v2/repositories/{parse_reference(f'localhost/{repository}').repository}"
+    running = _running(_place(home), engine)
+    if running and running.container:
+        return registry_container.remove(engine, running.container, path)
+    place = _place(home) / "data" / path
+    if not place.is_dir():
+        return False
+    shutil.rmtree(place)
+    return True
+
+
 def log_of(home: Path) -> Path:
     """The file that the registry writes its log to."""
     return _place(home) / "log"
+
+
+def requests_of(home: Path, *, engine: Any | None = None) -> list[Asked]:
+    """What the local registry was asked since its log began, in the order of its answers."""
+    running, log = _running(_place(home), engine), log_of(home)
+    if running and running.container:
+        return read_requests(registry_container.log(engine, running.container))
+    return read_requests(log.read_text(errors="replace") if log.exists() else "")
 
 
 def _place(home: Path) -> Path:

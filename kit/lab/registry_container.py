@@ -47,6 +47,18 @@ def runs(engine: Any, container: str) -> bool:
         return False
 
 
+def log(engine: Any, container: str) -> str:
+    """What it has written to its log."""
+    return bytes(engine.containers.get(container).logs()).decode(errors="replace")
+
+
+def remove(engine: Any, container: str, path: str) -> bool:
+    """Take a directory out of its data. False when there is none."""
+    place = f"/var/lib/registry/{path}"
+    done = engine.containers.get(container).exec_run(["sh", "-c", 'test -d "$0" && rm -rf "$0"', place])
+    return bool(done.exit_code == 0)
+
+
 def stop(engine: Any, container: str) -> None:
     """End and remove it; the volume stays."""
     try:

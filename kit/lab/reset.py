@@ -1,7 +1,8 @@
 """Starting over: ``kit.reset`` removes what a notebook made, and nothing else.
 
 What the kit made is written down. What a notebook makes through the engine itself is told by its name: containers
-of notebook 01 are called ``ex01-…`` and its images ``ex01/…``, those of its assignment ``a01-…`` and ``a01/…``.
+of notebook 01 are called ``ex01-…`` and its images ``ex01/…``, those of its assignment ``a01-…`` and ``a01/…``; so
+are its repositories in the local registry.
 """
 
 from collections.abc import Iterator
@@ -11,12 +12,15 @@ from kit.errors import Conflict
 from kit.lab.asking import asking
 from kit.lab.connect import Lab, connect
 from kit.lab.images import NoSuchImage
-from kit.lab.ledger import Made, cross_out, made_by, maker, notebook_id
+from kit.lab.ledger import PUSHED, Made, cross_out, made_by, maker, notebook_id
+from kit.lab.registry import forget
 from kit.views.models.lesson import Removed
 
 
 def reset(notebook: str, *, lab: Lab | None = None) -> Removed:
     """Remove the notebook's containers, the names that it gave to images, and its images that then have none.
+
+    What it pushed to the local registry goes, too.
 
     A name that leads to another image by now is somebody else's and stays; so does one that a container uses.
     Points and guesses stay, too. Where nobody tells which notebook this is, what this very process made counts.
@@ -26,9 +30,12 @@ def reset(notebook: str, *, lab: Lab | None = None) -> Removed:
     removed, kept, gone = list(_remove_containers(lab, f"{stem}-")), list[tuple[str, str]](), list[Made]()
     made = made_by(lab.home, notebook, *([] if notebook_id() else [maker()]))
     made += _named(lab, f"{stem}/")
+    for repository in sorted({stem, *_repositories(made)}):
+        if forget(lab.home.root, repository, engine=lab.client):
+            removed.append(f"{repository} in the registry")
     for one in made:
         try:
-            if one.name and _leads_to(lab, one):
+            if one.name and not one.name.startswith(PUSHED) and _leads_to(lab, one):
                 _remove(lab, one.name)
                 removed.append(one.name)
         except Conflict as error:
@@ -58,6 +65,11 @@ def _named(lab: Lab, stem: str) -> Iterator[Made]:
             for name in image.get("RepoTags") or ():
                 if name.startswith(stem):
                     yield Made("", name, image["Id"])
+
+
+def _repositories(made: list[Made]) -> Iterator[str]:
+    """The repositories of the local registry that were pushed to."""
+    return (one.name.removeprefix(PUSHED) for one in made if one.name.startswith(PUSHED))
 
 
 def _leads_to(lab: Lab, made: Made) -> bool:

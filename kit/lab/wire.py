@@ -1,7 +1,8 @@
 """A push or a pull, written down: a small proxy on loopback that stands before a registry.
 
 An engine that pushes to ``wire.name`` instead of the registry's own name needs to know nothing of it, so every engine
-can be watched. Bodies pass through and are only counted. Headers are never kept: they hold the password.
+can be watched. Bodies pass through and are only counted. Headers are never kept: they hold the password. With a
+``door`` it passes on only what the door lets in.
 
     with Wire("127.0.0.1:5000") as wire:
         kit.tag("you/app:1", f"{wire.name}/you/app:1")
@@ -16,11 +17,14 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
 from types import TracebackType
 from typing import Any
 
+from kit.lab.door import Door, Refusal
+from kit.lab.remote import is_loopback
 from kit.lab.wire_words import digest_in, short_target, words_of
 
 CHUNK = 64 << 10
@@ -65,8 +69,8 @@ class _Exchange:
 class Wire:
     """Records what goes to and from ``registry`` (``127.0.0.1:5000``) from the start of ``with`` to its end."""
 
-    def __init__(self, registry: str) -> None:
-        self.registry = registry
+    def __init__(self, registry: str, door: Door | None = None) -> None:
+        self.registry, self.door = registry, door
         self._began = time.monotonic()
         self._exchanges: list[_Exchange] = []
         self._server = _Server(self)
@@ -106,6 +110,20 @@ class Wire:
         self.close()
 
 
+@lru_cache(maxsize=8)
+def wire_to(registry: str, door: Door | None = None) -> Wire:
+    """The wire that this process has to a registry, begun at the first call.
+
+    It keeps its name: a registry mounts blobs only for who pushed them to the same one.
+    """
+    return Wire(registry, door)
+
+
+def is_watched(docker_host: str, registry: str) -> bool:
+    """Whether an engine can be made to go through a wire: it and the registry are on this machine."""
+    return is_loopback(registry) and docker_host.startswith("unix://")
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -129,7 +147,12 @@ class _Handler(BaseHTTPRequestHandler):
         """The rows are the log."""
 
     def _pass_on(self) -> None:
-        exchange = self.server.wire.begin(self.command, self.path)
+        exchange, door = self.server.wire.begin(self.command, self.path), self.server.wire.door
+        proof = self.headers.get("Authorization", "")
+        refusal = door.refusal(self.command, self.path, proof) if door else None
+        if refusal:
+            self._refuse(exchange, refusal)
+            return
         upstream = http.client.HTTPConnection(self.server.wire.registry, timeout=300)
         try:
             answer = self._asked(upstream, exchange)
@@ -172,11 +195,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(chunk)
 
     def _trouble(self, exchange: _Exchange, error: Exception) -> None:
-        """The registry does not answer: say so as one would, and hang up, for the request may be half read."""
+        """The registry does not answer: say so as one would."""
         words = f"the registry at {self.server.wire.registry} does not answer: {error}"
-        body = json.dumps({"errors": [{"code": "UNAVAILABLE", "message": words}]}).encode()
-        exchange.status, exchange.down = 502, len(body)
-        self.send_response_only(502)
+        self._refuse(exchange, Refusal(502, "UNAVAILABLE", words))
+
+    def _refuse(self, exchange: _Exchange, refusal: Refusal) -> None:
+        """Answer in the registry's place, and hang up, for the request may be half read."""
+        body = json.dumps(refusal.body).encode()
+        exchange.status, exchange.down = refusal.status, len(body)
+        self.send_response_only(refusal.status)
+        for name, value in refusal.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Connection", "close")

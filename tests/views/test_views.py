@@ -23,7 +23,7 @@ from kit.views.models.places import Place, Places
 from kit.views.models.registry import RegistryCard
 from kit.views.models.result import Failures, Result
 from kit.views.models.stack import Stack
-from kit.views.models.wire import BlobState, ManifestCard, PushCard
+from kit.views.models.wire import BlobState, ManifestCard, PullCard, PushCard
 
 EVIL = '<script>alert(1)</script>\x1b[31m\u202ered & "quoted"\''
 ID = digest_of(b"an image")
@@ -71,12 +71,14 @@ VIEWS: dict[str, View] = {
     "names": TagMap([Name(EVIL, ID, "same"), Name("b", ID)], EVIL),
     "tagged": Tagged(EVIL, ID, EVIL, digest_of(b"another")),
     "parents": ParentsCard((("busybox:1", ID, "made"),), EVIL),
-    "registry": RegistryCard(EVIL),
+    "registry": RegistryCard(EVIL, EVIL),
     "result": Result(EVIL, 1, EVIL, EVIL, (EVIL,), meaning=EVIL, hints=(EVIL,)),
     "not started": Result(EVIL, 127, "", EVIL, started=False),
     "failures": Failures([Result(EVIL, 0, EVIL, ""), Result("b", 1, "", EVIL, meaning=EVIL)]),
     "stack": stack([EVIL, "b"]),
     "push": PushCard(EVIL, (BlobState(EVIL, EVIL, 1, 2),), ID, (Row(),)),
+    "pull": PullCard(EVIL, (BlobState(EVIL, EVIL, 1, 2),), ID, (Row(),)),
+    "pulling": PullCard(EVIL, (BlobState(EVIL, EVIL, 1, 2),)),
     "pushing": PushCard(EVIL, (BlobState(EVIL, EVIL, 1, 2),)),
     "manifest": ManifestCard(EVIL, manifest()),
     "blocks": type("All", (View,), {"title": EVIL, "blocks": lambda self: iter(BLOCKS)})(),

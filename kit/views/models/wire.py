@@ -79,11 +79,7 @@ class PushCard(View):
 
     @property
     def _table(self) -> Table:
-        rows = [
-            (blob.key, blob.status, f"{size_words(blob.done)} of {size_words(blob.total)}" if blob.total else "")
-            for blob in self.blobs
-        ]
-        return Table("Layers, in the engine's words", ("Layer", "State", "Sent"), rows, right=frozenset({2}))
+        return _blob_table(self.blobs, "Sent")
 
     @property
     def _totals(self) -> str:
@@ -91,6 +87,45 @@ class PushCard(View):
             f"On the wire: {counted(len(self.wire), 'request')} · up {self.up:,} B · "
             f"{counted(self.mounted, 'blob')} mounted, {self.uploaded} uploaded"
         )
+
+
+@dataclass(frozen=True, repr=False)
+class PullCard(View):
+    """A pull: under way without ``image_id``, else done. ``wire`` is empty where nobody watched."""
+
+    reference: str
+    blobs: tuple[BlobState, ...] = ()
+    image_id: str = ""
+    wire: Sequence[Exchange] = ()
+
+    @property
+    def down(self) -> int:
+        """Bytes that came."""
+        return sum(row.down for row in self.wire)
+
+    @property
+    def downloaded(self) -> int:
+        """Blobs that were fetched; the config is one of them."""
+        return sum(row.kind == "download" for row in self.wire)
+
+    def blocks(self) -> Iterator[Block]:
+        yield Line(f"{'✓ Pulled' if self.image_id else 'Pulling'} {self.reference}", strong=True)
+        if not self.image_id:
+            yield _blob_table(self.blobs, "Fetched")
+            return
+        yield Line(f"It is here as {self.image_id}.")
+        yield Details(counted(len(self.blobs), "layer"), [_blob_table(self.blobs, "Fetched")])
+        if self.wire:
+            totals = f"{counted(len(self.wire), 'request')} · down {self.down:,} B"
+            yield Details(f"On the wire: {totals} · {self.downloaded} fetched", [wire_table(self.wire)])
+
+
+def _blob_table(blobs: Sequence[BlobState], moved: str) -> Table:
+    rows = [
+        (blob.key, blob.status, f"{size_words(blob.done)} of {size_words(blob.total)}" if blob.total else "")
+        for blob in blobs
+    ]
+    return Table("Layers, in the engine's words", ("Layer", "State", moved), rows, right=frozenset({2}))
 
 
 def wire_table(rows: Sequence[Exchange]) -> Table:
