@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v /usr/bin/python3 python3 | head -n 1)
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: lab test setup engines same notebooks lint types bench lock clean
+.PHONY: lab test setup engines same notebooks binder release lint types bench lock clean
 .DEFAULT_GOAL := lab
 
 lab: setup
@@ -36,9 +36,17 @@ same: engines
 notebooks: engines
 	LAYERLAB_SLOW=1 $(BIN)/python -m pytest tests/notebooks $(PYTEST_ARGS)
 
+# The pod that the launch links start: its image as repo2docker makes it, run as Binder runs it, driven in a browser.
+binder: engines
+	LAYERLAB_SLOW=1 $(BIN)/python -m pytest tests/binder -m slow -s $(PYTEST_ARGS)
+
+# The branch `learners`, which the launch links open: the last commit without solutions and hidden tests.
+release: setup
+	$(BIN)/python binder/release.py
+
 lint: setup
-	$(BIN)/ruff check kit graders tests benchmarks
-	$(BIN)/ruff format --check kit graders tests benchmarks
+	$(BIN)/ruff check kit graders tests benchmarks binder
+	$(BIN)/ruff format --check kit graders tests benchmarks binder
 
 types: setup
 	$(BIN)/mypy
