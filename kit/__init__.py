@@ -11,6 +11,7 @@
     kit.container("page")                        what is its own, above the image
     kit.folder("site", {…})  kit.context(…)      a build context, and what of it is sent
     kit.tag(…)  kit.tags()  kit.registry()  kit.requests()  kit.login(…)  kit.push(…)  kit.pull(…)  kit.manifest(…)
+    kit.repository(…)  kit.hub()                 a repository that GitHub builds; Docker Hub from here
     kit.elf.tiny("Hello!\\n")                     the smallest program there is
     kit.predict(…)  kit.measured(…)  kit.check("03.2")  kit.hint(…)  kit.solution(…)  kit.reset("03")
 
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from kit.lab.context import tar_of as tar
     from kit.lab.doctor import preflight
     from kit.lab.folders import context, folder
+    from kit.lab.github import repository
     from kit.lab.guesses import measured, predict
+    from kit.lab.hub import hub
     from kit.lab.images import image
     from kit.lab.making import parents
     from kit.lab.names import tag, tags
@@ -54,6 +57,7 @@ _WHERE = {
     "folder": "kit.lab.folders:folder",
     "grep": "kit.lab.contents:grep",
     "hint": "kit.lab.checking:hint",
+    "hub": "kit.lab.hub:hub",
     "image": "kit.lab.images:image",
     "login": "kit.lab.push:login",
     "manifest": "kit.lab.registries:manifest",
@@ -65,6 +69,7 @@ _WHERE = {
     "pull": "kit.lab.pull:pull",
     "push": "kit.lab.push:push",
     "registry": "kit.lab.registries:registry",
+    "repository": "kit.lab.github:repository",
     "requests": "kit.lab.registries:requests",
     "reset": "kit.lab.reset:reset",
     "run": "kit.lab.run:run",
@@ -92,6 +97,7 @@ __all__ = [
     "folder",
     "grep",
     "hint",
+    "hub",
     "image",
     "login",
     "manifest",
@@ -103,6 +109,7 @@ __all__ = [
     "pull",
     "push",
     "registry",
+    "repository",
     "requests",
     "reset",
     "run",

@@ -22,7 +22,7 @@ _ACCEPT = ", ".join([*MANIFESTS, *INDEXES])
 _LARGEST = 4 << 20
 """Bytes of a manifest: the limit that registries have."""
 _PATIENCE = 20.0
-_HUB = "registry-1.docker.io"
+HUB = "registry-1.docker.io"
 _PART = re.compile(r'(\w+)="([^"]*)"')
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -64,7 +64,7 @@ def read_manifest(reference: Reference, login: Mapping[str, Any] | None = None) 
 
 
 def _get(reference: Reference, tag: str, login: Mapping[str, Any] | None) -> Manifest | Index:
-    host = _HUB if reference.registry == DEFAULT_REGISTRY else reference.registry
+    host = HUB if reference.registry == DEFAULT_REGISTRY else reference.registry
     url = f"{'http' if is_loopback(host) else 'https'}://{host}/v2/{reference.repository}/manifests/{tag}"
     login = login or docker.auth.load_config().resolve_authconfig(reference.registry) or {}
     try:

@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from kit.views.models.build import BuildCard, Failure, Step
 from kit.views.models.context import ContextCard, ContextRow
 from kit.views.models.doctor import LIMITED, MISSING, WORKS, Checkup, Finding
 from kit.views.models.engine import EngineCard
+from kit.views.models.github import RepositoryCard
+from kit.views.models.hub import HubCard
 from kit.views.models.lesson import Guess, Hints, Removed, Solution
 from kit.views.models.names import Name, Tagged, TagMap
 from kit.views.models.parents import ParentsCard
@@ -72,6 +75,9 @@ VIEWS: dict[str, View] = {
     "tagged": Tagged(EVIL, ID, EVIL, digest_of(b"another")),
     "parents": ParentsCard((("busybox:1", ID, "made"),), EVIL),
     "registry": RegistryCard(EVIL, EVIL),
+    "repository": RepositoryCard(Path(EVIL.replace("/", "")), EVIL, {EVIL: EVIL}),
+    "hub": HubCard(EVIL, EVIL),
+    "no hub": HubCard(trouble=EVIL),
     "result": Result(EVIL, 1, EVIL, EVIL, (EVIL,), meaning=EVIL, hints=(EVIL,)),
     "not started": Result(EVIL, 127, "", EVIL, started=False),
     "failures": Failures([Result(EVIL, 0, EVIL, ""), Result("b", 1, "", EVIL, meaning=EVIL)]),
