@@ -25,11 +25,13 @@ def check(
     answers: Mapping[str, Any] | None = None,
     context: "str | os.PathLike[str]" = "",
     engine: str = "",
+    warm: bool = False,
 ) -> Report:
     """What the rubric says of ``task``: an assignment ("03") or one exercise ("03.2").
 
     ``image`` is looked at instead of the one that the task names; ``context`` is the directory that it is built
     from, for criteria that build it again. ``engine`` is a DOCKER_HOST; "" takes the one that the kit finds.
+    ``warm`` keeps a process for the next check, which is then there in a tenth of a second.
     The criteria of LAYERLAB_RUBRICS, folders of the instructor's own, are asked for, too.
 
     Raises:
@@ -50,7 +52,7 @@ def check(
     )
     name = task if exercise else f"A{notebook}"
     hidden = hidden_rubrics(notebook)
-    return run_rubric(find_rubric(notebook), request, name=name, subject=image, hidden=hidden)
+    return run_rubric(find_rubric(notebook), request, name=name, subject=image, hidden=hidden, warm=warm)
 
 
 def score(task: str, *, answers: Mapping[str, Any] | None = None, context: "str | os.PathLike[str]" = "") -> Score:
@@ -64,7 +66,7 @@ def score(task: str, *, answers: Mapping[str, Any] | None = None, context: "str 
     import io
 
     with contextlib.redirect_stderr(io.StringIO()):
-        return Score(check(task, answers=answers, context=context))
+        return Score(check(task, answers=answers, context=context, warm=True))
 
 
 def begin(notebook: str) -> str:

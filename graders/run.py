@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from graders import warm as warm_process
 from graders.report import NotGraded, Report
 from graders.request import Request
 from kit.errors import Invalid, NotFound
@@ -67,8 +68,11 @@ def run_rubric(
     subject: str = "",
     timeout: float = TIMEOUT,
     hidden: Sequence[Path] = (),
+    warm: bool = False,
 ) -> Report:
     """The report of ``rubric`` on what ``request`` names; ``hidden`` are files with further criteria.
+
+    ``warm`` runs it in a fork of a process that is kept for the next rubric: for notebooks.
 
     Raises:
         NotGraded: the rubric or the engine broke, or took more than ``timeout`` seconds. Never a wrong score.
@@ -85,7 +89,8 @@ def run_rubric(
             "pipe": str(pipe),
             "path": [path for path in sys.path if path and Path(path).is_absolute()],
         }
-        text = _run(_as_json(task), request.engine, timeout)
+        environment = {key: os.environ[key] for key in _KEPT & os.environ.keys()} | {"DOCKER_HOST": request.engine}
+        text = (_run_warm if warm else _run_cold)(task, environment, timeout)
         try:
             answer = pipe.read_bytes()
         except FileNotFoundError as error:
@@ -103,12 +108,17 @@ def _as_json(task: Mapping[str, Any]) -> bytes:
         raise Invalid(f"an answer must be a text, a number, True, False, a list or a dict: {error}") from error
 
 
-def _run(task: bytes, engine: str, timeout: float) -> str:
+def _run_warm(task: Mapping[str, Any], environment: Mapping[str, str], timeout: float) -> str:
+    _as_json(task)
+    return warm_process.run(task, environment, timeout)
+
+
+def _run_cold(task: Mapping[str, Any], environment: Mapping[str, str], timeout: float) -> str:
     """Runs the worker; what it printed, for when it says nothing better."""
     command = [sys.executable, "-I", "-c", _BOOT]
-    environment = {key: os.environ[key] for key in _KEPT & os.environ.keys()} | {"DOCKER_HOST": engine}
+    given = _as_json(task)
     try:
-        done = subprocess.run(command, cwd="/", env=environment, input=task, capture_output=True, timeout=timeout)
+        done = subprocess.run(command, cwd="/", env=environment, input=given, capture_output=True, timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise NotGraded(f"not graded: the rubric took more than {timeout:g} seconds") from error
     return (done.stdout + done.stderr).decode(errors="replace")

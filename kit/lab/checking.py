@@ -78,7 +78,7 @@ def _report(
         import graders
     except ImportError as error:
         raise NotFound("the graders are not installed beside the kit: pip install layerlab") from error
-    return graders.check(exercise, image, answers=answers, context=context)
+    return graders.check(exercise, image, answers=answers, context=context, warm=True)
 
 
 def _hints_of(report: "Report") -> list[str]:
