@@ -5,17 +5,31 @@
     score("03", answers=…)             the last line of a grade cell: a float that nbgrader reads
     begin("03")                        the first line of an assignment: the learner's own word
     patients("03")                     builds the images that the assignment asks a diagnosis of
+    project("04")                      writes the directory that the assignment hands out
 
 ``graders.render`` writes a Report as text, HTML, JSON or JUnit XML.
 """
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from graders.report import NotGraded, Report, Row, Score, Verdict
 
-__all__ = ["NotGraded", "Report", "Row", "Score", "Verdict", "begin", "check", "nonce", "patients", "score"]
+__all__ = [
+    "NotGraded",
+    "Report",
+    "Row",
+    "Score",
+    "Verdict",
+    "begin",
+    "check",
+    "nonce",
+    "patients",
+    "project",
+    "score",
+]
 
 
 def check(
@@ -100,3 +114,10 @@ def patients(notebook: str) -> list[str]:
     from graders.clinic import build_patients
 
     return build_patients(nonce(notebook), f"a{notebook}")
+
+
+def project(notebook: str) -> Path:
+    """Writes the directory that the assignment of ``notebook`` hands out, as it was; where it is."""
+    from graders.projects import write_project
+
+    return write_project(notebook, nonce(notebook))
