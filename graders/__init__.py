@@ -5,13 +5,14 @@
     score("03", answers=…)             the last line of a grade cell: a float that nbgrader reads
     begin("03")                        the first line of an assignment: the learner's own word
     patients("03")                     builds the images that the assignment asks a diagnosis of
+    outcomes("02", diff_id, …)         what functions of the learner's return, as answers
     project("04")                      writes the directory that the assignment hands out
 
 ``graders.render`` writes a Report as text, HTML, JSON or JUnit XML.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "begin",
     "check",
     "nonce",
+    "outcomes",
     "patients",
     "project",
     "score",
@@ -121,3 +123,10 @@ def project(notebook: str) -> Path:
     from graders.projects import write_project
 
     return write_project(notebook, nonce(notebook))
+
+
+def outcomes(notebook: str, *functions: Callable[..., Any]) -> dict[str, list[dict[str, Any]]]:
+    """What the learner's functions return, each on the cases that the assignment of ``notebook`` has for its name."""
+    from graders.boxes import outcomes as try_out
+
+    return try_out(nonce(notebook), *functions)
