@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import kit
 from graders.facts import Image
@@ -26,7 +25,6 @@ MOST_BYTES, MOST_FILES = 200_000_000, 20_000
 """Of a context: more than any exercise needs, less than a disk."""
 _LONGEST = 2_000
 """Characters of a failed build that are told: its end, where the reason stands."""
-_RACE = "unable to find image"
 _READ_HERE = ("Dockerfile", ".dockerignore")
 """Files that we read ourselves, so they must be files."""
 
@@ -66,7 +64,7 @@ class Rebuilding:
             copy = Path(directory, "context")
             _copy(self._context, copy, gone)
             try:
-                built = _build(copy, files=added, args=args, nocache=nocache, tag=name)
+                built = kit.build(copy, files=added, args=args, nocache=nocache, tag=name)
             except (kit.StepFailed, kit.NotFound, kit.Invalid) as error:
                 raise AssertionError(f"It does not build again:\n{str(error)[-_LONGEST:]}") from error
         self._names.append(name)
@@ -78,16 +76,6 @@ class Rebuilding:
         for name in self._names:
             client.images.remove(name, force=True)
         self._names = []
-
-
-def _build(context: Path, **options: Any) -> Any:
-    """Docker's classic builder looks for cached steps among all images, and fails when another user removes one."""
-    try:
-        return kit.build(context, **options)
-    except kit.StepFailed as error:
-        if _RACE not in str(error):
-            raise
-        return kit.build(context, **options)
 
 
 def _is_from(instruction: str) -> bool:

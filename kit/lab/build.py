@@ -30,6 +30,8 @@ from kit.views.blocks import View
 from kit.views.models.build import BuildCard, Failure, Step, listing
 
 _NAME = "Dockerfile"
+_RACE = "unable to find image"
+"""Docker's classic builder looks for cached steps among all images, and fails when one is removed just then."""
 _EXIT_CODE = re.compile(r"(?:non-zero code|exit code): (\d+)")
 _LINE = re.compile(r"\bline (\d+)|Dockerfile:(\d+)")
 
@@ -118,7 +120,13 @@ def build(
     options["buildargs"] = {key: str(value) for key, value in args.items()}
     with closing(pack_context(directory, files, dockerfile=text, name=_NAME)) as context:
         shown = _text_of(text, directory, files)
-        return _watch(tag, _events(lab, context, options), shown, lab)
+        try:
+            return _watch(tag, _events(lab, context, options), shown, lab)
+        except BuildFailed as error:
+            if _RACE not in error.failure.message:
+                raise
+            context.seek(0)
+            return _watch(tag, _events(lab, context, options), shown, lab)
 
 
 def _text_of(text: str | None, directory: Path | None, files: Mapping[str, File]) -> str:

@@ -10,9 +10,9 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from kit.errors import KitError
+from kit.lab.cli_rubrics import add_commands
 
 DONE, NOT_WELL, FAILED, INTERRUPTED = 0, 1, 2, 130
 _BROKEN_PIPE = 141
@@ -72,13 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parents.add_argument("names", nargs="*", metavar="NAME", help="such as debian:13; all without a name")
     parents.set_defaults(run=_parents)
 
-    check = commands.add_parser("check", help="what a rubric says of an image")
-    check.add_argument("task", metavar="NN", help="a notebook's assignment (03), or an exercise (03.2)")
-    check.add_argument("image", nargs="?", default="", metavar="IMAGE", help="look at this one instead")
-    check.add_argument("--json", action="store_true", help="for machines")
-    check.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, too")
-    check.add_argument("--html", type=Path, metavar="FILE", help="write HTML, too")
-    check.set_defaults(run=_check)
+    add_commands(commands)
 
     commands.add_parser("version", help="the versions of everything").set_defaults(run=_version)
     return parser
@@ -173,25 +167,6 @@ def _parents(options: argparse.Namespace) -> int:
     lab = connect()
     make_parents(lab.client, options.names or RECIPES, lab.home.root, lambda line: print(line, flush=True))
     return DONE
-
-
-def _check(options: argparse.Namespace) -> int:
-    import graders
-    from graders import render
-
-    report = graders.check(options.task, options.image)
-    for path, written in ((options.junit, render.as_junit), (options.html, render.as_html)):
-        if path:
-            _write(path, written(report))
-    print(render.as_json(report) if options.json else render.as_text(report))
-    return DONE if report.passed else NOT_WELL
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise KitError(f"{path} can't be written: {error.strerror}") from error
 
 
 def _version(options: argparse.Namespace) -> int:
