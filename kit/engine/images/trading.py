@@ -45,8 +45,8 @@ class Sink:
     def has_layer(self, diff_id: DiffID, /) -> bool:
         return self._store.layers.find(diff_id) is not None
 
-    def writer(self) -> AbstractContextManager[BlobWriter]:
-        return self._store.blobs.writer()
+    def writer(self, digest: Digest, /) -> AbstractContextManager[BlobWriter]:
+        return self._store.blobs.resumed(digest)
 
     def adopt(self, blob: Descriptor, /) -> DiffID:
         return self._store.layers.adopt(blob).diff_id
@@ -65,9 +65,13 @@ class Sink:
         self.image = image
         return known
 
-    def abandon(self, blobs: Iterable[Descriptor], /) -> None:
-        """Drops what came, unless an image uses it."""
+    def abandon(self, blobs: Iterable[Descriptor], /, *, keep: bool) -> None:
+        """Drops what came, unless an image uses it, or it is kept for the next pull."""
         for blob in blobs:
+            if keep:
+                self._store.blobs.set_aside(blob.digest)
+            else:
+                self._store.blobs.drop_part(blob.digest)
             layer = self._store.layers.find_blob(blob.digest)
             if layer is not None:
                 forget(self._store, [layer.diff_id])

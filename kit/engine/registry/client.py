@@ -5,7 +5,7 @@ the transfer of a blob is one try, because the caller has to say where to go on.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
@@ -17,12 +17,14 @@ from kit.engine.registry.distribution import (
     ask_has_blob,
     ask_manifest,
     ask_mount,
+    ask_progress,
     ask_put_manifest,
     ask_send,
     ask_tags,
     ask_upload,
     check_stored,
     read_document,
+    read_progress,
     read_session,
     read_tags,
     refusal,
@@ -124,18 +126,9 @@ class Registry:
         answer = self._try(ask, scope(repository, "pull", "push"), scope(source, "pull"))
         return answer.status == 201
 
-    def push_blob(self, repository: str, blob: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Send a blob in one upload session. ``chunks`` are its bytes, all of them."""
-        rights = scope(repository, "pull", "push")
-        session = self._opened(ask_upload(self._base, repository), rights)
-        send = ask_send(session, blob.size)
-        answer = self._session.upload(send, chunks, rights)
-        if answer.status >= 300:
-            raise refusal(send, answer)
-        finish = ask_finish(read_session(send, answer), blob.digest)
-        answer = self._session.send(finish, rights)
-        if answer.status >= 300:
-            raise refusal(finish, answer)
+    def upload(self, repository: str, blob: Descriptor) -> "Upload":
+        """A blob that is to be sent."""
+        return Upload(self._session, repository, blob)
 
     def put_manifest(self, reference: Reference, manifest: Manifest) -> None:
         """Give the manifest the reference's tag, or only its digest when there is no tag."""
@@ -153,12 +146,6 @@ class Registry:
             ask = following if tags else None
         return found
 
-    def _opened(self, ask: Ask, *scopes: str) -> str:
-        answer = self._session.send(ask, *scopes)
-        if answer.status >= 300:
-            raise refusal(ask, answer)
-        return read_session(ask, answer)
-
     def _try(self, ask: Ask, *scopes: str) -> Answer:
         """The answer, tried again while the registry is in trouble."""
 
@@ -171,10 +158,51 @@ class Registry:
         return patiently(once, self._delays, time.sleep)
 
     def _good(self, ask: Ask, *scopes: str) -> Answer:
-        answer = self._try(ask, *scopes)
-        if answer.status >= 300:
-            raise refusal(ask, answer)
-        return answer
+        return _checked(ask, self._try(ask, *scopes))
+
+
+class Upload:
+    """A blob on its way into a repository, in an upload session."""
+
+    def __init__(self, session: Session, repository: str, blob: Descriptor) -> None:
+        self._session, self._repository, self._blob = session, repository, blob
+        self._rights = scope(repository, "pull", "push")
+        self._address = ""
+
+    def send(self, bytes_from: Callable[[int], Iterable[bytes]]) -> None:
+        """Send the blob. After passing trouble it may be called again, and goes on behind what has arrived.
+
+        ``bytes_from(start)``: the blob's bytes from there to its end.
+        """
+        start = self._arrived()
+        if start == 0:
+            opened = ask_upload(self._session.base, self._repository)
+            self._address = read_session(opened, self._good(opened))
+        if start < self._blob.size or not self._blob.size:
+            ask = ask_send(self._address, self._blob.size, start)
+            answer = self._session.upload(ask, bytes_from(start), self._rights)
+            self._address = read_session(ask, _checked(ask, answer))
+        self._good(ask_finish(self._address, self._blob.digest))
+
+    def _arrived(self) -> int:
+        """How many bytes an earlier try has brought there; a session that is gone has none."""
+        if not self._address:
+            return 0
+        ask = ask_progress(self._address)
+        answer = self._session.send(ask, self._rights)
+        arrived = min(read_progress(answer), self._blob.size)
+        if arrived and answer.header("location"):
+            self._address = read_session(ask, answer)
+        return arrived
+
+    def _good(self, ask: Ask) -> Answer:
+        return _checked(ask, self._session.send(ask, self._rights))
+
+
+def _checked(ask: Ask, answer: Answer) -> Answer:
+    if answer.status >= 300:
+        raise refusal(ask, answer)
+    return answer
 
 
 LARGEST_REFUSAL = 64 << 10

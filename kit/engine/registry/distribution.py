@@ -90,9 +90,15 @@ def ask_mount(base: str, repository: str, digest: Digest, source: str) -> Ask:
     return Ask("POST", with_query(f"{base}/v2/{repository}/blobs/uploads/", ("from", source), ("mount", digest)))
 
 
-def ask_send(session: str, size: int) -> Ask:
-    """Send ``size`` bytes to an upload session; they travel beside the Ask."""
-    return Ask("PATCH", session, {"Content-Type": "application/octet-stream", "Content-Length": str(size)})
+def ask_send(session: str, size: int, start: int = 0) -> Ask:
+    """Send a blob's bytes from ``start`` to ``size`` to an upload session; they travel beside the Ask."""
+    headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size - start)}
+    return Ask("PATCH", session, headers | ({"Content-Range": f"{start}-{size - 1}"} if start else {}))
+
+
+def ask_progress(session: str) -> Ask:
+    """How far has this upload session come?"""
+    return Ask("GET", session)
 
 
 def ask_finish(session: str, digest: Digest) -> Ask:
@@ -131,6 +137,12 @@ def read_session(ask: Ask, answer: Answer) -> str:
     if not location:
         raise BadAnswer(f"the registry opened an upload for {ask.url} but did not say where (no Location)")
     return resolved(ask.url, location)
+
+
+def read_progress(answer: Answer) -> int:
+    """How many bytes an upload session has; 0 when it does not say, or is no more."""
+    found = re.fullmatch(r"(?:bytes=)?0-(\d{1,18})", answer.header("range"))
+    return int(found[1]) + 1 if found and answer.status in (202, 204) else 0
 
 
 def read_tags(ask: Ask, answer: Answer) -> tuple[list[str], Ask | None]:

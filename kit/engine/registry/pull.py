@@ -2,7 +2,8 @@
 
 The manifest says which blobs; config first, because it says which layers they unpack to. Layers that the sink has are
 not fetched; the others come three at once, go on where a broken connection left them, and are checked byte by byte.
-Only when all are in, the sink is given the image. When anything fails it is told to forget what came.
+Only when all are in, the sink is given the image. When anything fails it is told to forget what came; but if it was
+the way that failed, or the reader left, what came is kept aside, and the next pull goes on there.
 
 Source: OCI distribution-spec, "Pull"; dockerd 20.10 for the order and the words.
 """
@@ -26,7 +27,7 @@ from kit.engine.registry.meter import Meter
 from kit.engine.registry.platforms import matches, platform_of
 from kit.engine.registry.retry import patiently
 from kit.engine.registry.whereabouts import Whereabouts
-from kit.errors import NotFound
+from kit.errors import NotFound, Unavailable
 from kit.oci.config import ImageConfig
 from kit.oci.descriptor import Descriptor, Platform
 from kit.oci.digest import DiffID, Digest, DigestMismatch, hex_of
@@ -37,10 +38,15 @@ from kit.oci.reference import Reference
 class BlobWriter(Protocol):
     """A blob that is being written. Until ``commit`` there is nothing."""
 
+    @property
+    def size(self) -> int:
+        """Bytes that are here: at first those that an earlier pull has left."""
+        ...
+
     def write(self, data: bytes, /) -> object: ...
 
     def commit(self, expected: Digest, /) -> object:
-        """Keep it. Raises DigestMismatch, and keeps nothing, when the bytes hash to something else."""
+        """Keep it. Raises DigestMismatch, and forgets all bytes, when they hash to something else."""
         ...
 
 
@@ -61,8 +67,8 @@ class PullSink(Protocol):
         """Whether the layer need not be fetched."""
         ...
 
-    def writer(self) -> AbstractContextManager[BlobWriter]:
-        """A new blob; left without ``commit`` it leaves no trace."""
+    def writer(self, digest: Digest, /) -> AbstractContextManager[BlobWriter]:
+        """For this blob; left without ``commit`` it is no blob, but the next writer may find its bytes."""
         ...
 
     def adopt(self, blob: Descriptor, /) -> DiffID:
@@ -73,8 +79,11 @@ class PullSink(Protocol):
         """Everything is there: keep the image under its reference. True when that was so before."""
         ...
 
-    def abandon(self, blobs: Iterable[Descriptor], /) -> None:
-        """The pull failed: drop those of these blobs, and their layers, that no image uses."""
+    def abandon(self, blobs: Iterable[Descriptor], /, *, keep: bool) -> None:
+        """The pull failed: drop those of these blobs, and their layers, that no image uses.
+
+        ``keep``: it may be repeated, so what came is worth keeping aside.
+        """
         ...
 
 
@@ -111,8 +120,8 @@ def pull(
         try:
             yield from transfer.layers(manifest.layers, config.diff_ids)
             known = sink.finish(pulled)
-        except BaseException:
-            sink.abandon(transfer.fetched)
+        except BaseException as error:
+            sink.abandon(transfer.fetched, keep=isinstance(error, Unavailable | GeneratorExit))
             raise
         if whereabouts:
             for layer in manifest.layers:
@@ -147,14 +156,8 @@ class _Transfer:
     def _fetch(self, crew: Crew, blob: Descriptor, diff_id: DiffID) -> None:
         """One layer, in a thread of the crew."""
         short = _short(blob)
-        with self._sink.writer() as writer:
-            self._download(crew, blob, writer)
-            crew.tell(Event("Verifying Checksum", short))
-            try:
-                writer.commit(blob.digest)
-            except DigestMismatch as error:
-                words = f"filesystem layer verification failed for digest {blob.digest}"
-                raise BadAnswer(f"{words}: the bytes sent hash to {error.got}") from error
+        if not self._receive(crew, blob):
+            self._receive(crew, blob)
         crew.tell(Event("Download complete", short))
         crew.tell(Event("Extracting", short, blob.size, blob.size))
         got = self._sink.adopt(blob)
@@ -165,13 +168,28 @@ class _Transfer:
             )
         crew.tell(Event("Pull complete", short))
 
+    def _receive(self, crew: Crew, blob: Descriptor) -> bool:
+        """The blob, verified. False when what an earlier pull had left was not of it; that is gone now."""
+        with self._sink.writer(blob.digest) as writer:
+            kept = writer.size
+            self._download(crew, blob, writer)
+            crew.tell(Event("Verifying Checksum", _short(blob)))
+            try:
+                writer.commit(blob.digest)
+            except DigestMismatch as error:
+                if kept:
+                    return False
+                words = f"filesystem layer verification failed for digest {blob.digest}"
+                raise BadAnswer(f"{words}: the bytes sent hash to {error.got}") from error
+        return True
+
     def _download(self, crew: Crew, blob: Descriptor, writer: BlobWriter) -> None:
-        short, done = _short(blob), 0
+        short, done = _short(blob), writer.size
         meter = Meter("Downloading", short, blob.size, crew.tell)
 
         def attempt() -> None:
             nonlocal done
-            if done == blob.size:
+            if done >= blob.size:
                 return
             with self._registry.blob(self._reference.repository, blob, done) as chunks:
                 for chunk in chunks:

@@ -2,13 +2,14 @@
 
 Blobs first, manifest last: a registry takes a manifest only when all its blobs are there. For each blob we ask
 whether this repository has it ("Layer already exists"), then whether a neighbour's may be mounted ("Mounted from"),
-and only then send it, three at once. Nothing is ever compressed here: the blobs are as the store keeps them.
+and only then send it, three at once; after a broken connection from where it broke, if the registry can. Nothing
+is ever compressed here: the blobs are as the store keeps them.
 
 Source: OCI distribution-spec, "Push"; dockerd 20.10 for the order and the words.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import BinaryIO, Protocol
 
@@ -96,11 +97,7 @@ class _Transfer:
         """Send the config. It belongs to one image, so no neighbour is asked."""
         blob = image.manifest.config
         if not self._registry.has_blob(self._repository, blob.digest):
-            patiently(
-                lambda: self._registry.push_blob(self._repository, blob, _chunks(image, blob, None)),
-                self._delays,
-                time.sleep,
-            )
+            self._sent(image, blob, None, time.sleep)
 
     def _send(self, crew: Crew, image: PushSource, blob: Descriptor, short: str) -> None:
         """One layer, in a thread of the crew."""
@@ -129,17 +126,23 @@ class _Transfer:
             crew.tell(Event(f"Retrying in {seconds:g} second{'' if seconds == 1 else 's'}", short))
             crew.wait(seconds)
 
-        patiently(
-            lambda: self._registry.push_blob(self._repository, blob, _chunks(image, blob, meter)), self._delays, pause
-        )
+        self._sent(image, blob, meter, pause)
+
+    def _sent(
+        self, image: PushSource, blob: Descriptor, meter: Meter | None, pause: Callable[[float], object]
+    ) -> None:
+        upload = self._registry.upload(self._repository, blob)
+        patiently(lambda: upload.send(partial(_chunks, image, blob, meter)), self._delays, pause)
 
 
-def _chunks(image: PushSource, blob: Descriptor, meter: Meter | None) -> Iterator[bytes]:
-    """The bytes of a blob."""
+def _chunks(image: PushSource, blob: Descriptor, meter: Meter | None, start: int) -> Iterator[bytes]:
+    """The bytes of a blob from ``start`` on."""
     done = 0
     with image.open(blob.digest) as stream:
         while chunk := stream.read(CHUNK):
+            fresh = chunk[max(start - done, 0) :]
             done += len(chunk)
             if meter:
                 meter.at(done)
-            yield chunk
+            if fresh:
+                yield fresh

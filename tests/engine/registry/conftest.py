@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import tarfile
 import threading
@@ -78,8 +79,12 @@ def make_image(*layers: Mapping[str, bytes], cmd: str = "/hello", media_type: st
 
 
 class MemoryWriter:
-    def __init__(self, store: "MemoryStore") -> None:
-        self._store, self._data = store, bytearray()
+    def __init__(self, store: "MemoryStore", digest: Digest) -> None:
+        self._store, self._data = store, store.parts.setdefault(digest, bytearray())
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
 
     def write(self, data: bytes, /) -> int:
         self._data += data
@@ -87,6 +92,7 @@ class MemoryWriter:
 
     def commit(self, expected: Digest, /) -> Digest:
         got = digest_of(bytes(self._data))
+        del self._store.parts[expected]
         if got != expected:
             raise DigestMismatch(expected=expected, got=got)
         self._store.blobs[got] = bytes(self._data)
@@ -100,13 +106,14 @@ class MemoryStore:
     blobs: dict[Digest, bytes] = field(default_factory=dict)
     layers: dict[DiffID, Digest] = field(default_factory=dict)
     images: dict[str, Pulled] = field(default_factory=dict)
+    parts: dict[Digest, bytearray] = field(default_factory=dict)
 
     def has_layer(self, diff_id: DiffID, /) -> bool:
         return diff_id in self.layers
 
     @contextmanager
-    def writer(self) -> Iterator[MemoryWriter]:
-        yield MemoryWriter(self)
+    def writer(self, digest: Digest, /) -> Iterator[MemoryWriter]:
+        yield MemoryWriter(self, digest)
 
     def adopt(self, blob: Descriptor, /) -> DiffID:
         data = self.blobs[blob.digest]
@@ -123,8 +130,12 @@ class MemoryStore:
         self.images[str(pulled.reference)] = pulled
         return before is not None and before.config.raw == pulled.config.raw
 
-    def abandon(self, blobs: Iterable[Descriptor], /) -> None:
+    def abandon(self, blobs: Iterable[Descriptor], /, *, keep: bool) -> None:
         gone = {blob.digest for blob in blobs}
+        if keep:
+            self.parts |= {digest: bytearray(data) for digest, data in self.blobs.items() if digest in gone}
+        else:
+            self.parts = {digest: data for digest, data in self.parts.items() if digest not in gone}
         self.layers = {diff_id: digest for diff_id, digest in self.layers.items() if digest not in gone}
         self.blobs = {digest: data for digest, data in self.blobs.items() if digest not in gone}
 
@@ -378,6 +389,23 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 Way = Callable[[QuietHandler], None]
+
+
+def cut(count: int, *, abruptly: bool = False) -> Way:
+    """Promise everything (``handler.whole``), send ``count`` bytes, hang up."""
+
+    def way(handler: Any) -> None:
+        data = handler.whole
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        handler.wfile.write(data[:count])
+        handler.wfile.flush()
+        if abruptly:
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.close_connection = True
+
+    return way
 
 
 @dataclass

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import struct
 
 import pytest
 
@@ -17,6 +16,7 @@ from kit.oci.descriptor import OCI_INDEX, Descriptor, Platform
 from kit.oci.digest import digest_of
 from kit.oci.manifest import Index, Manifest
 from kit.oci.reference import parse_reference
+from tests.engine.registry.conftest import cut
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -32,23 +32,6 @@ def attempt(liar, store, quick):
         return str(caught.value)
 
     return once
-
-
-def cut(count, *, abruptly=False):
-    """Promise everything, send ``count`` bytes, hang up."""
-
-    def way(handler):
-        data = handler.whole
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(data)))
-        handler.end_headers()
-        handler.wfile.write(data[:count])
-        handler.wfile.flush()
-        if abruptly:
-            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        handler.close_connection = True
-
-    return way
 
 
 @pytest.fixture

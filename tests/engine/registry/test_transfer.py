@@ -235,9 +235,11 @@ class FileSink:
         return False
 
     @contextmanager
-    def writer(self) -> Iterator["FileSink"]:
+    def writer(self, digest: Digest, /) -> Iterator["FileSink"]:
         with self.path.open("wb") as self._out:
             yield self
+
+    size = 0  # no part is ever left
 
     def write(self, data: bytes, /) -> int:
         return self._out.write(data)
@@ -252,5 +254,5 @@ class FileSink:
     def finish(self, pulled: Pulled, /) -> bool:
         return False
 
-    def abandon(self, blobs: Iterable[Descriptor], /) -> None:
+    def abandon(self, blobs: Iterable[Descriptor], /, *, keep: bool) -> None:
         self.path.unlink()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,70 @@ def test_a_killed_writer_leaves_only_what_the_next_start_sweeps_away(blobs: Blob
     assert len(files(blobs)) == 1 and Blobs(blobs.root).all() == []
     blobs.sweep()
     assert files(blobs) == []
+
+
+def test_a_blob_may_come_in_several_tries(blobs: Blobs) -> None:
+    digest = digest_of(b"all of it")
+    with blobs.resumed(digest) as writer:
+        writer.write(b"all ")
+    assert not blobs.has(digest) and blobs.all() == []
+    again = Blobs(blobs.root)
+    again.sweep()
+    with again.resumed(digest) as writer:
+        assert writer.size == 4
+        writer.write(b"of it")
+        assert writer.commit(digest) == (digest, 9)
+    assert again.read(digest) == b"all of it" and files(again) == [digest[7:]]
+
+
+def test_a_part_of_something_else_is_forgotten_as_soon_as_it_shows(blobs: Blobs) -> None:
+    digest = digest_of(b"right")
+    with blobs.resumed(digest) as writer:
+        writer.write(b"wr")
+    with blobs.resumed(digest) as writer, pytest.raises(DigestMismatch):
+        writer.write(b"ight")
+        writer.commit(digest)
+    with blobs.resumed(digest) as writer:
+        assert writer.size == 0
+    assert files(blobs) == []
+
+
+def test_of_two_writers_of_one_blob_the_second_begins_anew(blobs: Blobs) -> None:
+    digest = digest_of(b"data")
+    with blobs.resumed(digest) as first:
+        first.write(b"da")
+        with blobs.resumed(digest) as second:
+            assert second.size == 0
+            second.write(b"data")
+            second.commit(digest)
+        blobs.drop_part(digest)
+        first.write(b"ta")
+        first.commit(digest)
+    assert blobs.read(digest) == b"data" and files(blobs) == [digest[7:]]
+
+
+def test_a_blob_that_is_set_aside_comes_back_without_a_byte(blobs: Blobs) -> None:
+    digest = blobs.put(b"data")
+    blobs.set_aside(digest)
+    blobs.delete(digest)
+    with blobs.resumed(digest) as writer:
+        assert writer.size == 4
+        writer.commit(digest)
+    blobs.set_aside(digest)
+    with blobs.resumed(digest) as writer:
+        assert writer.size == 0, "a blob that is there is not written to"
+        writer.write(b"junk")
+    assert blobs.read(digest) == b"data"
+
+
+def test_parts_go_after_a_day(blobs: Blobs) -> None:
+    for age in (0, 100_000, -100_000):
+        with blobs.resumed(digest_of(str(age).encode())) as writer:
+            writer.write(b"x")
+        path = blobs.root / "blobs/sha256" / f".part-{digest_of(str(age).encode())[7:]}"
+        os.utime(path, (time.time() - age, time.time() - age))
+    blobs.sweep()
+    assert files(blobs) == [f".part-{digest_of(b'0')[7:]}"]
 
 
 def test_the_directory_is_an_image_layout(store: Store) -> None:
