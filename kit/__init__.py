@@ -9,6 +9,7 @@
     kit.image("you/app:1")                       layers, files, history, config, dead weight
     kit.grep("secret", "you/app:1")              where in its layers and its history a text is; kit.peek shows a file
     kit.container("page")                        what is its own, above the image
+    kit.family("debian:13", "you/app:1")         who stands on whom, and what is shared
     kit.folder("site", {…})  kit.context(…)      a build context, and what of it is sent
     kit.tag(…)  kit.tags()  kit.registry()  kit.requests()  kit.login(…)  kit.push(…)  kit.pull(…)  kit.manifest(…)
     kit.repository(…)  kit.hub()                 a repository that GitHub builds; Docker Hub from here
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kit.lab.contents import grep, peek
     from kit.lab.context import tar_of as tar
     from kit.lab.doctor import preflight
+    from kit.lab.families import family
     from kit.lab.folders import context, folder
     from kit.lab.github import repository
     from kit.lab.guesses import measured, predict
@@ -54,6 +56,7 @@ _WHERE = {
     "container": "kit.lab.containers:container",
     "context": "kit.lab.folders:context",
     "elf": "kit.lab.elf:",
+    "family": "kit.lab.families:family",
     "folder": "kit.lab.folders:folder",
     "grep": "kit.lab.contents:grep",
     "hint": "kit.lab.checking:hint",
@@ -94,6 +97,7 @@ __all__ = [
     "container",
     "context",
     "elf",
+    "family",
     "folder",
     "grep",
     "hint",

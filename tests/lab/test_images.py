@@ -61,3 +61,17 @@ def test_an_image_that_is_not_there(lab, mine):
         kit.image(f"{mine}/nothing:1")
     with pytest.raises(kit.Invalid):
         kit.image("")
+
+
+def test_a_family_is_told_by_layers(lab, mine):
+    child, twin = f"{mine}/child:1", f"{mine}/twin:1"
+    kit.build(dockerfile="FROM busybox:1\nCOPY a /\n", files={"a": mine}, tag=child)
+    kit.tag(child, twin)
+    found = kit.family("busybox:1", child, twin, child)
+    assert found.parent_of(twin) == "busybox:1"
+    assert found[child].names == (child, twin)
+    assert found.freed_by(child) == found.added_by(child) == len(mine)
+    with pytest.raises(kit.NotFound):
+        kit.family(f"{mine}/nothing:1")
+    with pytest.raises(kit.Invalid, match="name some images"):
+        kit.family()

@@ -17,6 +17,7 @@ from kit.views.models.build import BuildCard, Failure, Step
 from kit.views.models.context import ContextCard, ContextRow
 from kit.views.models.doctor import LIMITED, MISSING, WORKS, Checkup, Finding
 from kit.views.models.engine import EngineCard
+from kit.views.models.family import Family, Member
 from kit.views.models.github import RepositoryCard
 from kit.views.models.hub import HubCard
 from kit.views.models.lesson import Guess, Hints, Removed, Solution
@@ -59,6 +60,7 @@ VIEWS: dict[str, View] = {
     "building": BuildCard(EVIL, (Step(1, 0, f"RUN {EVIL}", "running"),), 2.0),
     "build that failed": BuildCard(EVIL, (), 1.0, "", Failure(EVIL, 1, EVIL, EVIL, EVIL, (EVIL,))),
     "context": ContextCard(EVIL, (ContextRow(EVIL, 5, True), ContextRow(EVIL, 5, False))),
+    "family": Family((Member((EVIL,), ID, ((DiffID(ID), 5),)), Member((EVIL + "2",), ID, ((DiffID(ID), 5),), 1))),
     "engine": EngineCard("Docker", EVIL, EVIL, EVIL, EVIL, EVIL, (EVIL,)),
     "doctor": Checkup(
         (Finding("a", WORKS, EVIL), Finding("b", LIMITED, EVIL, EVIL), Finding("c", MISSING, EVIL, EVIL))
