@@ -215,6 +215,7 @@ class Builder:
         gone, freed = self._cache.prune(older_than=older_than, keep=keep)
         if not older_than and not keep:
             self._mounts.prune()
+            self._store.rootfs.spares.clear()
         return {"CachesDeleted": gone or None, "SpaceReclaimed": freed}
 
     def close(self) -> None:

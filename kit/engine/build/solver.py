@@ -93,6 +93,8 @@ class Solver:
     results: dict[int, Stack] = field(default_factory=dict)
     _number: int = 0
     _stack: Stack = field(default_factory=Stack)
+    _ground: int = 0
+    """Layers, from the bottom, that the stage began with or that its commands made."""
 
     def run(self) -> Iterator[Progress]:
         """Carries out the plan; afterwards ``results`` has the target.
@@ -119,6 +121,7 @@ class Solver:
     def _stage(self, stage: StagePlan) -> Iterator[Progress]:
         yield from self._title(stage.stage.start.text)
         self._stack = self._start(stage)
+        self._ground = len(self._stack.diff_ids)
         state = stage.start
         yield Text(f" ---> {self._parent_id(stage)}\n")
         triggers = sum(step.on_build for step in stage.steps)
@@ -239,11 +242,12 @@ class Solver:
             else:
                 found = yield from self._executed(step, workspace)
             self._add(step, found, new_key=None if known else key)
+            self._ground = len(self._stack.diff_ids)
 
     def _executed(self, step: RunStep, workspace: Workspace) -> Generator[Progress, None, Record]:
         container = secrets.token_hex(6)
         yield Text(f" ---> Running in {container}\n")
-        rootfs = workspace.ready(self._stack.diff_ids)
+        rootfs = workspace.ready(self._stack.diff_ids, self._ground)
         try:
             with self.bench.mounting.ready(step, rootfs, self.files_of) as (mounts, env):
                 yield from run(step, rootfs, self.bench.surroundings, mounts, env, self.bench.cancel)

@@ -21,19 +21,26 @@ class Workspace:
         self._store, self._real_owners = store, real_owners
         self._rootfs: RootFilesystem | None = None
 
-    def ready(self, diff_ids: Sequence[DiffID]) -> RootFilesystem:
-        """The root file system with these layers, and nothing else changed in it."""
+    def ready(self, diff_ids: Sequence[DiffID], ground: int = 0) -> RootFilesystem:
+        """The root file system with these layers, and nothing else changed in it.
+
+        ``ground``: so many of them, from the bottom, will be the same the next time (not what COPY made: that
+        changes with every build). A new one begins there, because there may be a spare of it.
+        """
         rootfs = self._rootfs
-        if rootfs is not None and rootfs.diff_ids == tuple(diff_ids[: len(rootfs.diff_ids)]):
-            missing = diff_ids[len(rootfs.diff_ids) :]
-            if not any(self._removes(diff_id) for diff_id in missing):
-                for diff_id in missing:
-                    rootfs.lay(diff_id)
-                return rootfs
-        self.close()
-        name = PREFIX + secrets.token_hex(8)
-        self._rootfs = self._store.rootfs.create(name, diff_ids, real_owners=self._real_owners)
-        return self._rootfs
+        if rootfs is None or not self._can_lay(rootfs.diff_ids, diff_ids):
+            self.close()
+            first = diff_ids[:ground] if ground and self._can_lay(diff_ids[:ground], diff_ids) else diff_ids
+            name = PREFIX + secrets.token_hex(8)
+            rootfs = self._rootfs = self._store.rootfs.create(name, first, real_owners=self._real_owners)
+        for diff_id in diff_ids[len(rootfs.diff_ids) :]:
+            rootfs.lay(diff_id)
+        return rootfs
+
+    def _can_lay(self, below: Sequence[DiffID], diff_ids: Sequence[DiffID]) -> bool:
+        """Whether what is missing of ``diff_ids`` can be laid on a root file system of the layers ``below``."""
+        count = len(below)
+        return tuple(below) == tuple(diff_ids[:count]) and not any(map(self._removes, diff_ids[count:]))
 
     def _removes(self, diff_id: DiffID) -> bool:
         layer = self._store.layers.index(diff_id)
@@ -44,7 +51,7 @@ class Workspace:
         return self._rootfs
 
     def close(self) -> None:
-        """Deletes it: what is not committed is lost."""
+        """Gives it up: what is not committed is lost."""
         if self._rootfs is not None:
             self._store.rootfs.delete(self._rootfs.name)
         self._rootfs = None

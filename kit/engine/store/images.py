@@ -43,11 +43,15 @@ class Images:
         layers: Layers,
         database: Database,
         in_use: Callable[[], Iterable[DiffID]] = tuple,
+        forget: Callable[[Iterable[DiffID]], object] = list,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``in_use`` names layers that something else than an image needs: these are never deleted."""
+        """``in_use`` names layers that something else than an image needs: these are never deleted.
+
+        ``forget`` learns which were deleted.
+        """
         self._blobs, self._layers, self._database = blobs, layers, database
-        self._in_use, self._clock = in_use, clock
+        self._in_use, self._forget, self._clock = in_use, forget, clock
         self._lock = RLock()
 
     # Images
@@ -158,7 +162,9 @@ class Images:
         with self._lock:
             needed = {diff_id for (diff_id,) in self._database.rows("SELECT DISTINCT diff_id FROM image_layers")}
             needed |= set(self._in_use())
-            return self._layers.delete(diff_id for diff_id in reversed([*diff_ids]) if diff_id not in needed)
+            gone = self._layers.delete(diff_id for diff_id in reversed([*diff_ids]) if diff_id not in needed)
+            self._forget(gone)
+            return gone
 
     def _layers_of(self, id: ImageID) -> tuple[DiffID, ...]:
         """Bottom first; also of an image whose config was damaged, else it could never be deleted."""

@@ -3,13 +3,15 @@
 A root file system remembers the layers it was made from. What its processes changed is found by looking
 (``scan``), told as a changeset, and packed into a layer (``commit``, ``snapshot``).
 
-It is made under a temporary name and renamed when it is whole, so a killed engine leaves none half-made.
+It is made under a temporary name and renamed when it is whole, so a killed engine leaves none half-made. One that
+is deleted may be made anew faster than it could be copied: see ``spares``.
 """
 
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import RLock
 from typing import BinaryIO
@@ -17,15 +19,19 @@ from typing import BinaryIO
 from kit.engine.store.files import remove_tree, sweep, temporary_name, write_whole
 from kit.engine.store.layers import Layers, StoredLayer
 from kit.engine.store.owned import OwnedTree
-from kit.engine.store.owners import Owners, recorded
-from kit.engine.store.scanning import Scanner
-from kit.engine.store.writing import write_tree
+from kit.engine.store.rewinding import imprint, write_owners
+from kit.engine.store.scanning import CLOCK_TICK, Scanner, Stamps
+from kit.engine.store.spares import Origin, Spares
+from kit.engine.store.writing import Source, write_tree
 from kit.errors import Conflict, Invalid, NotFound
 from kit.layer.changeset import Changeset, diff
+from kit.layer.headers import Readable
 from kit.layer.tree import Entry
 from kit.oci.digest import DiffID, Digest, hex_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+SMALL = 100
+"""Paths. A smaller tree is made anew before another is found to be as it was."""
 MOUNT_POINTS = frozenset((".dockerenv", "dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf"))
 """What an engine mounts over in every container: no layer ever tells of it, as in dockerd."""
 
@@ -49,13 +55,17 @@ class RootfsExists(Conflict):
 class RootFilesystem(OwnedTree):
     """One directory tree. Its methods may be called from many threads; scans wait for each other."""
 
-    def __init__(self, folder: Path, layers: Layers) -> None:
+    def __init__(self, folder: Path, layers: Layers, stamps: Stamps | None = None) -> None:
+        """``stamps``: of one that is as new, those of all that is in it. Its bytes are then known without reading."""
         about = json.loads((folder / "about.json").read_bytes())
         super().__init__(folder / "root", folder / "owners", real_owners=about["real_owners"])
         self.name = folder.name
         self.diff_ids: tuple[DiffID, ...] = tuple(about["diff_ids"])
         self._folder, self._layers, self._lock = folder, layers, RLock()
-        self._scanner = Scanner(self._inside, self.real_owners, frozenset(about["ignored"]))
+        self._scanner = Scanner(self._inside, self.real_owners, frozenset(about["ignored"]), stamps or {})
+        self.origin = Origin(self.diff_ids, self.real_owners)
+        self.stamps_when_new = stamps
+        """None: nobody knows, or it may still be written to when it is deleted."""
 
     @property
     def base(self) -> dict[str, Entry]:
@@ -108,10 +118,16 @@ class RootFilesystem(OwnedTree):
         with self._lock:
             if layer:
                 with self._layers.open(diff_id) as tar:
-                    self.extract("/", tar)
+                    super().extract("/", tar)
             self.diff_ids = (*self.diff_ids, diff_id)
             write_about(self._folder, self.diff_ids, self.real_owners, self._scanner.ignored)
             self._layers.claim([diff_id])
+
+    def extract(
+        self, path: str, tar: Readable, *, keep_kind: bool = False, owner: tuple[int, int] | None = None
+    ) -> None:
+        self.stamps_when_new = None
+        super().extract(path, tar, keep_kind=keep_kind, owner=owner)
 
     def _open_entry(self, path: str) -> BinaryIO:
         return self._open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
@@ -125,14 +141,17 @@ def write_about(folder: Path, diff_ids: Iterable[DiffID], real_owners: bool, ign
 class RootFilesystems:
     """All root file systems of a store, by name."""
 
-    def __init__(self, root: Path, layers: Layers) -> None:
+    def __init__(self, root: Path, spares: Path, layers: Layers) -> None:
+        """``spares``: a directory of its own on the same file system."""
         self._root, self._layers, self._lock = root, layers, RLock()
         self._known: dict[str, RootFilesystem] = {}
+        self.spares = Spares(spares, layers, self._source)
         root.mkdir(parents=True, exist_ok=True)
 
     def sweep(self) -> None:
         """Removes what an earlier engine left half-made or half-deleted."""
         sweep(self._root)
+        self.spares.sweep()
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self._root.iterdir() if not path.name.startswith("."))
@@ -155,26 +174,42 @@ class RootFilesystems:
         folder = self._root / name
         if folder.exists():
             raise RootfsExists(name)
-        building = temporary_name(self._root)
-        building.mkdir(0o700)
+        building, stamps = self._made(Origin(tuple(diff_ids), real_owners))
         try:
-            tree = self._layers.tree(diff_ids)
-            write_tree(tree, building / "root", self._source(diff_ids), real_owners=real_owners)
-            owners = Owners(building / "owners")
-            owners.path.touch()
-            if not real_owners:
-                owners.append(recorded(tree.items(), building / "root"))
             write_about(building, diff_ids, real_owners, (path.strip("/") for path in ignore))
             with self._lock:
                 if folder.exists():
                     raise RootfsExists(name)
                 building.rename(folder)
+                self._known[name] = RootFilesystem(folder, self._layers, stamps)
+                return self._known[name]
         finally:
             if building.exists():
                 remove_tree(building)
-        return self.open(name)
 
-    def _source(self, diff_ids: Sequence[DiffID]) -> Callable[[Digest], str]:
+    def _made(self, origin: Origin) -> tuple[Path, Stamps | None]:
+        """A directory under a temporary name, and its stamps: a spare, or a new one."""
+        building = temporary_name(self._root)
+        spare = self.spares.take(origin)
+        if spare is not None:
+            spare.folder.rename(building)
+            _wait_for_the_clock(spare.stamps)
+            return building, spare.stamps
+        building.mkdir(0o700)
+        try:
+            tree, real_owners = self._layers.tree(origin.diff_ids), origin.real_owners
+            write_tree(tree, building / "root", self._source(origin.diff_ids), real_owners=real_owners)
+            write_owners(building / "owners", tree, building / "root", real_owners=real_owners)
+            if len(tree) < SMALL:
+                return building, None
+            stamps = imprint(building / "root", tree, real_owners=real_owners)
+            _wait_for_the_clock(stamps)
+            return building, stamps
+        except BaseException:
+            remove_tree(building)
+            raise
+
+    def _source(self, diff_ids: Sequence[DiffID]) -> Source:
         places: dict[Digest, str] = {}
         for diff_id in diff_ids:
             folder = self._layers.unpacked(diff_id)
@@ -198,16 +233,27 @@ class RootFilesystems:
             return self._known[name]
 
     def delete(self, name: str) -> None:
-        """Deletes it; nothing, if it is not there."""
+        """Deletes it, or keeps it as a spare; nothing, if it is not there. No process may run in it any more."""
         with self._lock:
-            self._known.pop(name, None)
+            rootfs = self._known.pop(name, None)
             doomed = temporary_name(self._root)
             try:
                 (self._root / name).rename(doomed)
             except FileNotFoundError:
                 return
-        remove_tree(doomed)
+        if rootfs is not None and rootfs.stamps_when_new is not None:
+            self.spares.keep(rootfs.origin, doomed, rootfs.stamps_when_new)
+        else:
+            remove_tree(doomed)
 
     def layers_in_use(self) -> set[DiffID]:
         """The layers that some root file system was made from."""
         return {diff_id for name in self.names() for diff_id in self.open(name).diff_ids}
+
+
+def _wait_for_the_clock(stamps: Stamps) -> None:
+    """Until a change is sure to bear another time than the last of these: hardly ever more than nothing."""
+    newest = max((stamp.changed for stamp in stamps.values()), default=0)
+    missing = newest + CLOCK_TICK - time.time_ns()
+    if missing > 0:
+        time.sleep(min(missing, CLOCK_TICK) / 1e9)

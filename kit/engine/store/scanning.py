@@ -25,12 +25,17 @@ CLOCK_TICK = 20_000_000
 
 
 class Stamp(NamedTuple):
-    """What a path was when it was looked at. ``entry`` names no hard link."""
+    """What a path was when it was looked at. ``entry`` names no hard link; ``birth`` is 0 where nobody asked."""
 
     inode: int
     changed: int
+    birth: int
     owner: Ownership | None
     entry: Entry
+
+
+Stamps = dict[str, Stamp]
+Records = Mapping[FileIdentity, Ownership]
 
 
 @dataclass
@@ -43,35 +48,39 @@ class Scanner:
     inside: Inside
     real_owners: bool
     ignored: Set[str]
-    stamps: dict[str, Stamp] = field(default_factory=dict)
+    stamps: Stamps = field(default_factory=dict)
 
-    def scan(self, base: Tree, owners: Mapping[FileIdentity, Ownership], *, lazy: bool = False) -> dict[str, Entry]:
+    def scan(self, base: Tree, owners: Records, *, lazy: bool = False) -> dict[str, Entry]:
         """The logical tree. ``lazy``: the digest is None of a file that differs from ``base`` in any other fact.
 
         The root itself is as in ``base``: no layer says anything of it.
         """
         looked = time.time_ns()
-        look = _Look(self, base, owners, {identity.inode for identity in owners}, lazy)
-        look.walk("")
+        look = self.look(base, owners, lazy=lazy)
         trusted = looked - CLOCK_TICK
         self.stamps = {path: stamp for path, stamp in look.stamps.items() if stamp.changed < trusted}
-        tree = look.linked()
-        _as_in_base(tree, base, self.ignored, look.placeholders)
-        return dict(sorted(tree.items()))
+        return look.tree()
+
+    def look(self, base: Tree, owners: Records, *, lazy: bool = False) -> "Look":
+        """One look at everything, of which nothing is remembered."""
+        look = Look(self, base, owners, {identity.inode for identity in owners}, lazy)
+        look.walk("")
+        return look
 
 
 @dataclass
-class _Look:
-    """One scan."""
+class Look:
+    """One scan. ``strange`` are the paths of what no layer can hold."""
 
     scanner: Scanner
     base: Tree
-    owners: Mapping[FileIdentity, Ownership]
+    owners: Records
     owned_inodes: Set[int]
     lazy: bool
-    stamps: dict[str, Stamp] = field(default_factory=dict)
+    stamps: Stamps = field(default_factory=dict)
     names: dict[int, list[str]] = field(default_factory=dict)
     placeholders: set[str] = field(default_factory=set)
+    strange: set[str] = field(default_factory=set)
 
     def walk(self, path: str) -> None:
         """Everything below ``path``."""
@@ -87,20 +96,31 @@ class _Look:
     def _list(self, directory: int, folder: str) -> list[str]:
         """Looks at what is in one directory, and returns the directories among it."""
         directories = []
+        known, stamps, owned, ignored = self.scanner.stamps, self.stamps, self.owned_inodes, self.scanner.ignored
         with os.scandir(directory) as found:
             for item in found:
                 path = f"{folder}/{item.name}" if folder else item.name
-                if path in self.scanner.ignored:
+                if path in ignored:
                     self.placeholders.add(path)
                     continue
                 try:
                     told = item.stat(follow_symlinks=False)
-                    stamp = self._stamp(path, directory, item.name, told)
+                    stamp = known.get(path)
+                    if (
+                        stamp is None  # Most files are as they were: they must cost little.
+                        or stamp.inode != told.st_ino
+                        or stamp.changed != told.st_ctime_ns
+                        or told.st_ino in owned
+                        or stamp.owner is not None
+                        or (stamp.entry.digest is None and stamp.entry.kind is Kind.FILE)
+                    ):
+                        stamp = self._stamp(path, directory, item.name, told)
                 except (FileNotFoundError, NotADirectoryError):
                     continue
                 if stamp is None:
+                    self.strange.add(path)
                     continue
-                self.stamps[path] = stamp
+                stamps[path] = stamp
                 if stat.S_ISDIR(told.st_mode):
                     directories.append(path)
                 elif told.st_nlink > 1:
@@ -108,27 +128,38 @@ class _Look:
         return directories
 
     def _stamp(self, path: str, directory: int, name: str, told: os.stat_result) -> Stamp | None:
-        owner = self.owners.get(identity_of(name, directory)) if told.st_ino in self.owned_inodes else None
         old = self.scanner.stamps.get(path)
-        known = old is not None and (old.inode, old.changed) == (told.st_ino, told.st_ctime_ns)
-        if old is not None and known and old.owner == owner and (old.entry.digest or old.entry.kind is not Kind.FILE):
+        if old is not None and (old.inode, old.changed) != (told.st_ino, told.st_ctime_ns):
+            old = None
+        birth = old.birth if old is not None else 0
+        owner = None
+        if told.st_ino in self.owned_inodes:
+            birth = birth or identity_of(name, directory).birth
+            owner = self.owners.get(FileIdentity(told.st_ino, birth))
+        if old is not None and old.owner == owner and (old.entry.digest or old.entry.kind is not Kind.FILE):
             return old
         entry = look_at(directory, name, told, owner, self.scanner.real_owners)
         if entry is None:
             return None
         if entry.kind is Kind.FILE:
-            digest = old.entry.digest if old is not None and known else None
+            digest = old.entry.digest if old is not None else None
             if digest is None and (not self.lazy or self._must_know(path, entry)):
                 digest = digest_at(directory, name)
             entry = replace(entry, digest=digest)
-        return Stamp(told.st_ino, told.st_ctime_ns, owner, entry)
+        return Stamp(told.st_ino, told.st_ctime_ns, birth, owner, entry)
 
     def _must_know(self, path: str, entry: Entry) -> bool:
         """Whether the bytes decide: every other fact is as in the base."""
         old = self.base.get(path)
         return old is not None and replace(old, digest=None, hardlink="") == entry
 
-    def linked(self) -> dict[str, Entry]:
+    def tree(self) -> dict[str, Entry]:
+        """What was seen, by path; what is ignored, as ``base`` has it."""
+        tree = self._linked()
+        _as_in_base(tree, self.base, self.scanner.ignored, self.placeholders)
+        return dict(sorted(tree.items()))
+
+    def _linked(self) -> dict[str, Entry]:
         """The entries, with the hard links among them: the first name is the file."""
         tree = {path: stamp.entry for path, stamp in self.stamps.items()}
         for names in self.names.values():

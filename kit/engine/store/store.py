@@ -3,6 +3,7 @@
     oci-layout index.json blobs/   an OCI image layout: other tools may read it
     layers/                        an index beside each layer, and its files once something needed them
     rootfs/                        root file systems of containers and build stages
+    spares/                        those that are kept to be used again
     store.db                       tags, images, layers, documents
 
 One engine owns a store. A killed engine may leave unfinished files under temporary names; the next one
@@ -40,8 +41,10 @@ class Store:
         self._database = Database(root / "store.db")
         self.blobs = Blobs(root)
         self.layers = Layers(self.blobs, self._database, root / "layers")
-        self.rootfs = RootFilesystems(root / "rootfs", self.layers)
-        self.images = Images(self.blobs, self.layers, self._database, self.rootfs.layers_in_use)
+        self.rootfs = RootFilesystems(root / "rootfs", root / "spares", self.layers)
+        self.images = Images(
+            self.blobs, self.layers, self._database, self.rootfs.layers_in_use, self.rootfs.spares.forget
+        )
         self.documents = Documents(self._database)
         for part in (self.blobs, self.layers, self.rootfs):
             part.sweep()
@@ -49,6 +52,7 @@ class Store:
 
     def close(self) -> None:
         """Lets another engine have the store. Nothing of it may be used afterwards."""
+        self.rootfs.spares.clear()
         self._database.close()
         os.close(self._lock)
 

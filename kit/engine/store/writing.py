@@ -9,7 +9,7 @@ Source: rootfs entries must come out as they went in whatever the umask is: mode
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from kit.engine.store.owners import plain_mode
@@ -22,28 +22,36 @@ LATEST = 2**63 - 1
 """The last nanosecond that a kernel can be told."""
 
 
-def write_tree(tree: Tree, root: Path, source: Callable[[Digest], str], *, real_owners: bool) -> None:
-    """Makes ``root`` and everything of ``tree`` in it. ``source`` tells where a file's bytes lie.
+Source = Callable[[Digest], str]
+"""Where the bytes of a digest lie."""
+IMPLIED = Entry(Kind.DIRECTORY)
+"""A directory that a tree does not list, though it has something in it."""
 
-    Directories that the tree does not list are made with mode 755.
-    """
+
+def write_tree(tree: Tree, root: Path, source: Source, *, real_owners: bool) -> None:
+    """Makes ``root`` and everything of ``tree`` in it."""
     os.mkdir(root, 0o700)
-    directories = {path for path, entry in tree.items() if entry.kind is Kind.DIRECTORY} | all_parents(tree)
-    in_order = sorted(directories - {""})
-    implied = Entry(Kind.DIRECTORY)
-    for path in in_order:
+    write_paths(tree, (tree.keys() | all_parents(tree)) - {""}, root, source, real_owners=real_owners)
+    set_facts(f"{root}/", tree.get("", IMPLIED), real_owners)
+
+
+def write_paths(tree: Tree, paths: Iterable[str], root: Path, source: Source, *, real_owners: bool) -> None:
+    """Makes these paths of ``tree`` below ``root``. None of them may be there; those above and beside them must."""
+    entries = {path: tree.get(path, IMPLIED) for path in sorted(paths)}
+    directories = [path for path, entry in entries.items() if entry.kind is Kind.DIRECTORY]
+    for path in directories:
         os.mkdir(f"{root}/{path}", 0o700)
-    for path, entry in tree.items():
+    for path, entry in entries.items():
         if entry.kind is not Kind.DIRECTORY and not entry.hardlink:
             _write(f"{root}/{path}", entry, source, real_owners)
-    for path, entry in tree.items():
+    for path, entry in entries.items():
         if entry.hardlink:
             os.link(f"{root}/{entry.hardlink}", f"{root}/{path}", follow_symlinks=False)
-    for path in (*reversed(in_order), ""):
-        set_facts(f"{root}/{path}", tree.get(path, implied), real_owners)
+    for path in reversed(directories):
+        set_facts(f"{root}/{path}", entries[path], real_owners)
 
 
-def _write(path: str, entry: Entry, source: Callable[[Digest], str], real_owners: bool) -> None:
+def _write(path: str, entry: Entry, source: Source, real_owners: bool) -> None:
     if entry.kind is not Kind.FILE:
         make_special(path, entry, real_owners)
         set_facts(path, entry, real_owners)
