@@ -102,24 +102,56 @@ class Container(Protocol):
 class Descriptor(Protocol):
     @property
     def digest(self) -> str: ...
+    @property
+    def size(self) -> int: ...
 
 
 class Manifest(Protocol):
-    """What a registry holds under a name: digests of the config and of the layers."""
+    """What a registry holds under a name: its own digest, and those of the config and of the layers."""
 
+    @property
+    def digest(self) -> str: ...
     @property
     def config(self) -> Descriptor: ...
     @property
     def layers(self) -> Sequence[Descriptor]: ...
 
 
+class Asked(Protocol):
+    """A request that the local registry answered: the client's name, the repository, and what blob came by it.
+
+    ``how``: "uploaded", "mounted" from another repository, "refused", or "" when it was to bring none.
+    """
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def agent(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def repository(self) -> str: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def how(self) -> str: ...
+
+
 class Registry(Protocol):
-    """What registries hold, read over HTTP."""
+    """What registries hold, read over HTTP; ``str()`` is the name of the local one, without a login."""
 
     def manifest(self, reference: str) -> Manifest:
         """An AssertionError with advice if there is none."""
 
     def has(self, reference: str) -> bool: ...
+
+    def pull(self, reference: str) -> str:
+        """Fetches an image into the engine; its name there. An AssertionError with advice if that can't be done."""
+
+    def requests(self) -> Sequence[Asked]:
+        """What the local registry was asked, by its own log, in the order of its answers."""
 
 
 class Rebuilt(Protocol):

@@ -4,7 +4,7 @@ Facts come from the image itself, from running it, from the registry, and from a
 A criterion never talks to an engine itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from graders import probes
 from graders.criteria import find_criterion
 from graders.facts import (
     Answers,
+    Asked,
     Container,
     Containers,
     Image,
@@ -151,7 +152,7 @@ def rebuild(_asked: Request) -> Iterator[Rebuild]:
 
 @pytest.fixture(scope="session")
 def registry(manifest: Manifests) -> Registry:
-    """What registries hold: ``registry.manifest(reference)``, ``registry.has(reference)``."""
+    """What registries hold: ``manifest``, ``has``, ``pull``; what the local one was asked: ``requests``."""
     return _Registry(manifest)
 
 
@@ -159,11 +160,26 @@ class _Registry:
     def __init__(self, manifest: Manifests) -> None:
         self.manifest = manifest
 
+    def __str__(self) -> str:
+        return str(kit.registry())
+
     def has(self, reference: str) -> bool:
         try:
             return bool(kit.manifest(reference))
         except kit.NotFound:
             return False
+
+    def pull(self, reference: str) -> str:
+        self.manifest(reference)
+        try:
+            kit.pull(reference)
+        except (kit.Unavailable, kit.Denied) as error:
+            kit.connect()  # raises when it was the engine's fault
+            raise AssertionError(str(error)) from error
+        return reference
+
+    def requests(self) -> Sequence[Asked]:
+        return kit.requests()
 
 
 @pytest.fixture(scope="session")
@@ -175,5 +191,7 @@ def manifest() -> Manifests:
             return kit.manifest(reference)
         except kit.NotFound as error:
             raise AssertionError(f"The registry has no {reference} yet. Push it.") from error
+        except kit.Invalid as error:
+            raise AssertionError(f"What the registry has as {reference} is no manifest: {error}") from error
 
     return read_manifest

@@ -19,10 +19,10 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kit.errors import Unavailable
@@ -109,15 +109,27 @@ def forget(home: Path, repository: str, *, engine: Any | None = None) -> bool:
 
     Blobs that other repositories hold are still theirs; the others stay on disk, and nobody can find them.
     """
-    path = f"docker/registry/v2/repositories/{parse_reference(f'localhost/{repository}').repository}"
+    name = parse_reference(f"localhost/{repository}").repository
+    path = f"docker/registry/v2/repositories/{name}"
     running = _running(_place(home), engine)
     if running and running.container:
         return registry_container.remove(engine, running.container, path)
-    place = _place(home) / "data" / path
-    if not place.is_dir():
+    place = _place(home)
+    if not (place / "data" / path).is_dir():
         return False
-    shutil.rmtree(place)
+    shutil.rmtree(place / "data" / path)
+    so_far = len(read_requests(log_of(home).read_text(errors="replace"))) if log_of(home).exists() else 0
+    _write_private(place / "forgotten.json", json.dumps(_forgotten(place) | {name: so_far}))
     return True
+
+
+def _forgotten(place: Path) -> dict[str, int]:
+    """How many requests had been answered when a repository was last forgotten, by its name."""
+    try:
+        data = json.loads((place / "forgotten.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return {str(name): int(count) for name, count in data.items()} if isinstance(data, dict) else {}
 
 
 def log_of(home: Path) -> Path:
@@ -126,11 +138,23 @@ def log_of(home: Path) -> Path:
 
 
 def requests_of(home: Path, *, engine: Any | None = None) -> list[Asked]:
-    """What the local registry was asked since its log began, in the order of its answers."""
-    running, log = _running(_place(home), engine), log_of(home)
+    """What the local registry was asked since its log began, in the order of its answers.
+
+    Not what it was asked about a repository that was forgotten later.
+    """
+    place, log = _place(home), log_of(home)
+    running = _running(place, engine)
     if running and running.container:
         return read_requests(registry_container.log(engine, running.container))
-    return read_requests(log.read_text(errors="replace") if log.exists() else "")
+    forgotten = _forgotten(place)
+    asked = enumerate(read_requests(log.read_text(errors="replace") if log.exists() else ""))
+    return [one for number, one in asked if number >= _last_forgotten(forgotten, one.repository)]
+
+
+def _last_forgotten(forgotten: Mapping[str, int], repository: str) -> int:
+    """The number of requests before which those about a repository, or about a namespace above it, count no more."""
+    above = [repository, *map(str, PurePosixPath(repository).parents)]
+    return max((forgotten.get(name, 0) for name in above), default=0)
 
 
 def _place(home: Path) -> Path:

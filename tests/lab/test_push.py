@@ -219,8 +219,10 @@ def test_reset_takes_what_was_pushed_out_of_the_registry(lab, registry, hello, m
     assert kit.manifest(kept)
     with pytest.raises(kit.NotFound):
         kit.manifest(target)
+    assert not [asked for asked in kit.requests() if asked.repository == f"{mine}/app" and asked.how]
     kit.tag(kept, target)
     assert kit.push(target).uploaded >= 1  # what is forgotten is sent again
+    assert [asked for asked in kit.requests() if asked.repository == f"{mine}/app" and asked.how]
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "", "/etc", "UPPER"])
