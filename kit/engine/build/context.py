@@ -1,8 +1,8 @@
 """The build context: what the client sent, read once.
 
 A tar, packed in any way, becomes a tree and a pool of bytes. Whatever leaves its root is refused before a
-build begins. Everything belongs to root, as in Docker; ``.dockerignore`` is applied here too, because not
-every client does.
+build begins. Everything belongs to root and has no extended attributes, as with BuildKit; ``.dockerignore`` is
+applied here too, because not every client does.
 
 Source: Docker Engine API, "ImageBuild"; docker/cli, "build/context.go"; Dockerfile reference, ".dockerignore".
 """
@@ -99,7 +99,7 @@ def read_context(tar: Readable, folder: Path) -> Context:
     try:
         plain, _ = unpacked(tar)
         for path, entry, contents in members(plain):
-            own = replace(entry, uid=0, gid=0)
+            own = replace(entry, uid=0, gid=0, xattrs=())
             if entry.hardlink:
                 own = replace(own, digest=entries[entry.hardlink].digest) if entry.hardlink in entries else own
             elif entry.kind is Kind.FILE:

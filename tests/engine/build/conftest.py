@@ -116,7 +116,7 @@ def lab(isolator: Isolator, cache: Path, tmp_path: Path) -> Iterator[Lab]:
 def buildkit(
     dockerd: docker.DockerClient, dockerd_host: str, cache: Path
 ) -> Callable[..., tuple[Any, dict[str, Entry]]]:
-    """``buildkit(dockerfile, files, …)``: config and tree of what dockerd's own BuildKit makes."""
+    """``buildkit(dockerfile, files, *flags)``: config and tree of what dockerd's own BuildKit makes."""
     command = next((path for path in _docker_commands() if _speaks_buildkit(path)), None)
     if command is None:
         pytest.skip("no docker command here holds BuildKit's client: install docker.io")
@@ -124,15 +124,19 @@ def buildkit(
     lines = "".join(f"ONBUILD {line}\n" for line in ON_BUILD)
     environment = os.environ | {"DOCKER_BUILDKIT": "1", "DOCKER_HOST": dockerd_host}
 
-    def run(dockerfile: str, files: Mapping[str, File], name: str, *flags: str) -> tuple[Any, dict[str, Entry]]:
+    def run(dockerfile: str, files: Mapping[str, File], *flags: str) -> tuple[Any, dict[str, Entry]]:
+        name = f"layerlab-same:{os.getpid()}"  # others may compare at the same time
+        start(dockerfile, files, name, *flags)
+        return read_image(dockerd, name)
+
+    def start(dockerfile: str, files: Mapping[str, File], name: str, *flags: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             unpack(files, dockerfile, Path(folder))
             words = [command, "build", "--progress=plain", "-q", "-t", name, *flags, folder]
             done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=240)
         assert done.returncode == 0, done.stderr
-        return read_image(dockerd, name)
 
-    run(f"FROM {PARENT}\n{lines}", {}, TRIGGERS)
+    start(f"FROM {PARENT}\n{lines}", {}, TRIGGERS)
     return run
 
 
