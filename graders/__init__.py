@@ -113,9 +113,10 @@ def nonce(notebook: str, student: str = "") -> str:
 
 def patients(notebook: str) -> list[str]:
     """Builds the images that the assignment of ``notebook`` asks a diagnosis of; their names."""
-    from graders.clinic import build_patients
+    from graders import clinic, family
 
-    return build_patients(nonce(notebook), f"a{notebook}")
+    build = {"03": clinic.build_patients, "05": family.build_programs}[notebook]
+    return build(nonce(notebook), f"a{notebook}")
 
 
 def project(notebook: str) -> Path:

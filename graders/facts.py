@@ -31,10 +31,12 @@ class Entry(Protocol):
 
 
 class Layer(Protocol):
-    """One layer: its content's digest, what it adds or replaces, and the paths below that it removes."""
+    """One layer: its content's digest, what it adds or replaces, the paths below that it removes, and its bytes."""
 
     @property
     def diff_id(self) -> str: ...
+    @property
+    def size(self) -> int: ...
     @property
     def files(self) -> Mapping[str, Entry]: ...
     @property

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import kit
+from graders import family
 
 SECRETS = ("secret.env", "debug.log", "logs/old.log", ".git/config")
 """What no layer of the quotes service may hold."""
@@ -59,7 +60,7 @@ def quotes(nonce: str) -> dict[str, bytes | str]:
     }
 
 
-_PROJECTS: Mapping[str, Callable[[str], Mapping[str, bytes | str]]] = {"04": quotes}
+_PROJECTS: Mapping[str, Callable[[str], Mapping[str, bytes | str]]] = {"04": quotes, "05": family.files}
 
 
 def write_project(notebook: str, nonce: str) -> Path:

@@ -1,10 +1,11 @@
 """Runs a lesson from top to bottom, cell by cell, with nbval: as a learner finds it, or as a learner leaves it.
 
-    python lesson.py found|solved NOTEBOOK DIRECTORY
+    python lesson.py found|solved NOTEBOOK DIRECTORY [all]
 
 A lesson holds its own solutions, each in a cell tagged ``solution`` after the cell tagged ``exercise`` of the same
 number. Solved means: each exercise cell holds its solution's code. Then every check must give full marks; as found,
-no check of an exercise may. Whatever engine the environment names is used. Exit code 0: all of that is so.
+no check of an exercise may. Cells tagged ``slow`` take minutes or the internet: without ``all`` they are left out.
+Whatever engine the environment names is used. Exit code 0: all of that is so.
 """
 
 import os
@@ -52,10 +53,14 @@ def assert_verdicts(notebook: nbformat.NotebookNode, solved: bool) -> None:
             cell.source = f"report = {cell.source}\nassert report.points {wanted} report.max, str(report)"
 
 
-def run(path: Path) -> int:
-    """nbval's exit code. Outputs are not compared: they hold digests and times."""
+def leave_out_slow(notebook: nbformat.NotebookNode) -> None:
+    notebook.cells = [cell for cell in notebook.cells if "slow" not in _tags(cell)]
+
+
+def run(path: Path, patience: int) -> int:
+    """nbval's exit code. A cell gets ``patience`` seconds. Outputs are not compared: they hold digests and times."""
     options = ["-c", os.devnull, "--rootdir", str(path.parent), "-q", "--disable-plugin-autoload"]
-    options += ["-p", "nbval.plugin", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-cell-timeout=120"]
+    options += ["-p", "nbval.plugin", "-p", "no:cacheprovider", "--nbval-lax", f"--nbval-cell-timeout={patience}"]
     return int(pytest.main([*options, str(path)]))
 
 
@@ -67,14 +72,16 @@ def _number(cell: nbformat.NotebookNode) -> str:
     return _tags(cell)[1]
 
 
-def main(form: str, notebook_path: str, directory: str) -> int:
+def main(form: str, notebook_path: str, directory: str, extent: str = "") -> int:
     notebook = nbformat.read(notebook_path, as_version=4)
+    if extent != "all":
+        leave_out_slow(notebook)
     if form == "solved":
         solve(notebook)
     assert_verdicts(notebook, form == "solved")
     path = Path(directory) / Path(notebook_path).name
     nbformat.write(notebook, path)
-    return run(path)
+    return run(path, 900 if extent == "all" else 120)
 
 
 if __name__ == "__main__":
