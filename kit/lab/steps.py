@@ -32,6 +32,14 @@ class Reused:
 
 
 @dataclass(frozen=True)
+class Reasons:
+    """Why the step ran although a build cache is there, in sentences; only Layerlab's own engine tells them."""
+
+    key: int
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Output:
     """Something that a step (or the builder, with key 0) printed."""
 
@@ -60,7 +68,7 @@ class Built:
     image_id: str
 
 
-Event: TypeAlias = Started | Reused | Output | Ended | Failed | Built
+Event: TypeAlias = Started | Reused | Reasons | Output | Ended | Failed | Built
 
 _CLASSIC_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
 _CLASSIC_NOISE = re.compile(
@@ -78,6 +86,8 @@ def classic_events(messages: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
     for message in messages:
         text = str(message.get("stream") or "")
         started = _CLASSIC_STEP.match(text)
+        if message.get("layerlab") == "failure":  # this package shows a failure in its own way
+            continue
         if message.get("error") or message.get("message"):
             detail = message.get("errorDetail") or {}
             yield Failed(step, str(detail.get("message") or message.get("error") or message.get("message")).strip())
@@ -89,6 +99,8 @@ def classic_events(messages: Iterable[Mapping[str, Any]]) -> Iterator[Event]:
             yield Started(step, started[3].strip(), int(started[2]))
         elif " ---> Using cache" in text:
             yield Reused(step)
+        elif message.get("id") == "layerlab.cache":
+            yield Reasons(step, tuple(map(str, message["aux"].get("Why") or ())))
         elif "aux" in message and "ID" in message["aux"]:
             yield Built(str(message["aux"]["ID"]))
         elif text.strip() and not _CLASSIC_NOISE.fullmatch(text.rstrip("\n")) and text != " ---> ":
@@ -170,6 +182,8 @@ class Progress:
                 self._since[key] = self._clock()
             case Reused(key) if key in self._steps:
                 self._change(key, state="reused")
+            case Reasons(key, why) if key in self._steps:
+                self._change(key, why=why)
             case Output(key, text):
                 self._log.append(text)
                 if key in self._steps:

@@ -6,6 +6,7 @@ import kit
 from kit.lab.blame import instructions, line_of
 from kit.lab.build import BuildFailed
 from kit.lab.hints import find_hint
+from kit.lab.steps import Progress, classic_events
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -16,7 +17,26 @@ def test_a_build_tells_its_steps(lab, mine):
     assert "some words" in built.log and built.seconds > 0
     assert kit.image(f"{mine}/a").id == built.image.id and f"Built {mine}/a:latest" in built.text()
     again = kit.build(dockerfile="FROM busybox:1\nRUN echo some words\n", tag=f"{mine}/a")
-    assert again.image_id == built.image_id and again.steps[-1].state == "reused"
+    assert again.image_id == built.image_id and again.steps[-1].state == "reused" and again.steps[-1].cached
+
+
+def test_an_engine_that_tells_why_a_step_ran_is_heard():
+    aux = {"Step": 2, "Cached": False, "Why": ["the variable V was '1' and is '2'"]}
+    messages = [
+        {"stream": "Step 1/2 : FROM busybox"},
+        {"stream": "Step 2/2 : RUN echo $V"},
+        {"id": "layerlab.cache", "aux": aux},
+        {"stream": " ---> Running in 0123456789ab\n"},
+        {"stream": "2\n"},
+        {"stream": "Dockerfile:2\n", "layerlab": "failure"},
+        {"error": "it failed"},
+    ]
+    progress = Progress()
+    for event in classic_events(messages):
+        progress.take(event)
+    step = progress.steps[1]
+    assert step.why == ("the variable V was '1' and is '2'",) and not step.cached
+    assert "2\n" in step.log and "Dockerfile" not in step.log and progress.failure
 
 
 def test_arguments_stages_and_a_directory(lab, mine, tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kit.dockerfile.errors import Wrong, excerpt
+from kit.dockerfile.instructions import Dockerfile
 from kit.dockerfile.plan import PlanOptions, plan
 from kit.dockerfile.platforms import parse_platform
 from kit.dockerfile.steps import Plan
@@ -28,7 +29,7 @@ from kit.engine.build.lending import hosts_file, resolver_file
 from kit.engine.build.mounting import CacheMounts, Mounting
 from kit.engine.build.options import BuildOptions
 from kit.engine.build.parents import Missing, Parents, Pull
-from kit.engine.build.progress import Built, Explained, Failed, Progress, Text, short
+from kit.engine.build.progress import Built, Explained, Failed, Progress, Shown, Text, short
 from kit.engine.build.rewriting import parse_epoch, rewritten
 from kit.engine.build.running import CommandFailed, Surroundings
 from kit.engine.build.solver import Bench, Solver, StepBroke
@@ -132,7 +133,7 @@ class Builder:
         except StepBroke as broke:
             if isinstance(broke.error, Cancelled):
                 raise broke.error from None
-            yield Text(excerpt(job.intake.dockerfile.text, job.intake.dockerfile.filename, broke.step.instruction.at))
+            yield Shown(_shown(broke, job.intake.dockerfile))
             code = broke.error.code if isinstance(broke.error, CommandFailed) else None
             yield Failed(str(broke.error), code)
         except Cancelled:
@@ -251,6 +252,15 @@ class _Job:
         contexts = frozenset(self.options.contexts)
         wanted = PlanOptions(self.options.target, args, self.options.labels, self.platform, self.here, contexts)
         self.plan = plan(self.intake.dockerfile, wanted, self.parents.config)
+
+
+def _shown(broke: StepBroke, dockerfile: Dockerfile) -> str:
+    """As BuildKit shows it: what the command printed last, and the lines of the Dockerfile."""
+    at, rows = broke.step.instruction.at, [""]
+    if isinstance(broke.error, CommandFailed) and broke.error.output:
+        rule = "-" * 6
+        rows = [rule, f" > {broke.step.title}:", *broke.error.output, rule, ""]
+    return "\n".join(rows) + excerpt(dockerfile.text, f"{dockerfile.filename}:{at.line}", at)
 
 
 def _tag(name: str) -> Reference:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from kit.engine.build.why import Note, Paths
 from kit.engine.store.store import Store
 from kit.oci.digest import DiffID, Digest, digest_of, hex_of
 
-KIND, SEEN, LAST = "build-cache", "build-seen", "build-last"
+KIND, SEEN, LAST, FILES = "build-cache", "build-seen", "build-last", "build-files"
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,6 @@ class Key:
     @property
     def digest(self) -> Digest:
         return digest_of(json.dumps(self.parts, sort_keys=True).encode())
-
-    def differences(self, earlier: "Key") -> tuple[str, ...]:
-        """The names of the parts that are not the same."""
-        names = {*self.parts, *earlier.parts}
-        return tuple(sorted(name for name in names if self.parts.get(name) != earlier.parts.get(name)))
 
 
 @dataclass(frozen=True)
@@ -96,14 +92,20 @@ class Cache:
                 if not entry[1]:
                     del self._busy[key.digest]
 
-    def compare(self, place: str, key: Key) -> tuple[str, ...] | None:
-        """What differs from the key that this ``place`` (name of the image, number of the step) had last time.
+    def compare(self, place: str, key: Key, listing: Callable[[], Paths] = tuple) -> tuple[Note, Note | None]:
+        """This time and last time, if there was one, at ``place`` (name of the image, number of the step).
 
-        None, if there was no last time. ``key`` is the last one from now on.
+        ``listing``: the files that the step reads; only asked when something differs, so both notes may have none.
         """
-        earlier = self._store.documents.find(LAST, place)
-        self._store.documents.put(LAST, place, dict(key.parts))
-        return None if earlier is None else key.differences(Key(earlier))
+        documents = self._store.documents
+        parts, now = documents.find(LAST, place), Note(key.parts, {})
+        if parts == key.parts:
+            return now, now
+        now, files = Note.of(key.parts, listing), documents.find(FILES, place) or {}
+        documents.put(LAST, place, dict(key.parts))
+        if now.files or files:
+            documents.put(FILES, place, dict(now.files))
+        return now, None if parts is None else Note(parts, files)
 
     def rows(self) -> list[dict[str, Any]]:
         """Docker's ``BuildCache`` rows, the one used last first."""
@@ -143,7 +145,7 @@ class Cache:
             freed += size if self._store.images.let_go(key) else 0
             gone.append(hex_of(Digest(key))[:25])
         if not keep and not older_than:
-            for kind in (SEEN, LAST):
+            for kind in (SEEN, LAST, FILES):
                 self._store.documents.clear(kind)
         return gone, freed
 

@@ -32,6 +32,7 @@ from kit.layer.tree import Kind
 from kit.oci.digest import digest_of, hex_of
 
 FilesOf = Callable[[Source], Files]
+_UNKNOWN = ": /build, Docker's classic way to ask for a build, can't bring secrets or SSH keys along"
 AGENT = "/run/buildkit/ssh_agent.0"
 
 
@@ -171,7 +172,7 @@ class Mounting:
         value = self.secrets.get(name)
         if value is None:
             if wanted.required:
-                raise NotFound(f"secret {name}: not found")
+                raise NotFound(f"secret {name}: not found{_UNKNOWN}")
             return
         data = value.read_bytes() if isinstance(value, Path) else value
         if wanted.env:
@@ -184,7 +185,7 @@ class Mounting:
         socket = self.ssh.get(wanted.id or "default")
         if socket is None:
             if wanted.required:
-                raise NotFound(f"unset ssh forward key {wanted.id or 'default'}")
+                raise NotFound(f"unset ssh forward key {wanted.id or 'default'}{_UNKNOWN}")
             return
         target = wanted.target or AGENT
         yield Mount(str(socket), target)

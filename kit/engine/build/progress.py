@@ -30,6 +30,16 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """Where and how a step failed, printed for people; who draws it otherwise knows it by its mark."""
+
+    text: str
+
+    def to_json(self) -> Mapping[str, Any]:
+        return {"stream": self.text, "layerlab": "failure"}
+
+
+@dataclass(frozen=True)
 class Built:
     """The image is there."""
 
@@ -60,7 +70,8 @@ def short(image: Digest) -> str:
 class Explained:
     """Why a step ran, or did not: its cache key, part by part, and what differs from the last build.
 
-    ``differs`` is None where there was no last build of this image. Clients that don't know it ignore it.
+    ``differs`` is None where there was no last build of this image; ``why`` says in sentences why a step ran.
+    Clients that don't know it ignore it.
     """
 
     step: int
@@ -68,8 +79,9 @@ class Explained:
     cached: bool
     parts: Mapping[str, str]
     differs: tuple[str, ...] | None
+    why: tuple[str, ...] = ()
 
     def to_json(self) -> Mapping[str, Any]:
         facts = {"Step": self.step, "Key": self.key, "Cached": self.cached, "Parts": dict(self.parts)}
         differs = None if self.differs is None else list(self.differs)
-        return {"id": "layerlab.cache", "aux": {**facts, "Differs": differs}}
+        return {"id": "layerlab.cache", "aux": {**facts, "Differs": differs, "Why": list(self.why)}}

@@ -28,16 +28,21 @@ from kit.oci.users import Account, resolve
 HOSTNAME = "buildkitsandbox"
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LARGEST_ACCOUNTS = 1 << 20
+LONGEST_OUTPUT, LAST_LINES = 8 << 10, 12
+"""Characters and lines of the output that an error repeats."""
 RED, PLAIN = "\x1b[91m", "\x1b[0m"
 _PIECE = 32 << 10
 
 
 class CommandFailed(StepFailed):
-    """The command ran and ended with another code than 0. The words are dockerd's: clients search them."""
+    """The command ran and ended with another code than 0. The words are dockerd's: clients search them.
 
-    def __init__(self, argv: tuple[str, ...], code: int) -> None:
+    ``output``: the last lines that it printed.
+    """
+
+    def __init__(self, argv: tuple[str, ...], code: int, output: tuple[str, ...] = ()) -> None:
         super().__init__(f"The command '{' '.join(argv)}' returned a non-zero code: {code}")
-        self.argv, self.code = argv, code
+        self.argv, self.code, self.output = argv, code, output
 
 
 class NotStarted(StepFailed):
@@ -82,6 +87,7 @@ def run(
     """
     account = resolve(step.user, _text(rootfs, "/etc/passwd"), _text(rootfs, "/etc/group"))
     _make_directory(rootfs, step.working_dir)
+    last = ""
     network = step.network if step.network != "default" else surroundings.network
     with ExitStack() as stack:
         address = addresses.claim()
@@ -108,11 +114,13 @@ def run(
         with cancel.stopping(running.kill):
             ended = threading.Thread(target=_end, args=(running,), daemon=True)
             ended.start()
-            yield from _output(pipes[0][0], pipes[1][0])
+            for text in _output(pipes[0][0], pipes[1][0]):
+                last = (last + text)[-LONGEST_OUTPUT:]
+                yield Text(text)
             ended.join()
         code = running.wait()
     if code:
-        raise CommandFailed(step.argv, code)
+        raise CommandFailed(step.argv, code, tuple(_plain(last).splitlines()[-LAST_LINES:]))
 
 
 def _start(isolator: Isolator, sandbox: Sandbox, process: Process, writers: list[int]) -> Running:
@@ -147,7 +155,7 @@ def _process(step: RunStep, account: Account, env: tuple[str, ...]) -> Process:
     )
 
 
-def _output(stdout: int, stderr: int) -> Iterator[Progress]:
+def _output(stdout: int, stderr: int) -> Iterator[str]:
     """What comes, until both ends are closed. A character that is cut in two waits for its other half."""
     with selectors.DefaultSelector() as selector:
         decoders = {reader: codecs.getincrementaldecoder("utf-8")("replace") for reader in (stdout, stderr)}
@@ -160,7 +168,11 @@ def _output(stdout: int, stderr: int) -> Iterator[Progress]:
                 if not data:
                     selector.unregister(ready.fd)
                 if text:
-                    yield Text(f"{RED}{text}{PLAIN}" if ready.fd == stderr else text)
+                    yield f"{RED}{text}{PLAIN}" if ready.fd == stderr else text
+
+
+def _plain(text: str) -> str:
+    return text.replace(RED, "").replace(PLAIN, "")
 
 
 def _text(rootfs: RootFilesystem, path: str) -> str:

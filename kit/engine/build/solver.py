@@ -47,6 +47,7 @@ from kit.engine.build.pool import Pool
 from kit.engine.build.progress import Explained, Progress, Text, short
 from kit.engine.build.running import Surroundings, run
 from kit.engine.build.transfer import prepare
+from kit.engine.build.why import Paths, reasons
 from kit.engine.build.workspace import Workspace
 from kit.engine.store.layers import FileNotInLayers
 from kit.engine.store.store import Store
@@ -93,6 +94,8 @@ class Solver:
     results: dict[int, Stack] = field(default_factory=dict)
     _number: int = 0
     _stack: Stack = field(default_factory=Stack)
+    _inherited: int = 0
+    """Layers that the stage began with."""
     _ground: int = 0
     """Layers, from the bottom, that the stage began with or that its commands made."""
 
@@ -121,7 +124,7 @@ class Solver:
     def _stage(self, stage: StagePlan) -> Iterator[Progress]:
         yield from self._title(stage.stage.start.text)
         self._stack = self._start(stage)
-        self._ground = len(self._stack.diff_ids)
+        self._inherited = self._ground = len(self._stack.diff_ids)
         state = stage.start
         yield Text(f" ---> {self._parent_id(stage)}\n")
         triggers = sum(step.on_build for step in stage.steps)
@@ -203,7 +206,7 @@ class Solver:
         state = json.dumps([step.after.run.to_json(), step.after.args, step.after.author], sort_keys=True)
         key = self._key(step, {"config": digest_of(state.encode())})
         known = self.bench.cache.seen(key) and not self.bench.no_cache
-        yield self._explained(key, known)
+        yield self._explained(key, cached=known)
         if known:
             yield Text(" ---> Using cache\n")
         if step.created_by:
@@ -216,7 +219,7 @@ class Solver:
         )
         asked = {"dest": step.dest, "owner": str(owner), "chmod": step.chmod, "unpack": str((step.add, step.unpack))}
         key = self._key(step, {**asked, "copied": transfer.digest}, alone=step.link)
-        yield from self._layer(step, key, lambda: transfer.draft(self._tree()))
+        yield from self._layer(step, key, lambda: transfer.draft(self._tree()), transfer.listing)
 
     def _workdir(self, step: WorkdirStep) -> Iterator[Progress]:
         uid, gid = owner_of(step.user, self._text) if step.user else (0, 0)
@@ -236,7 +239,7 @@ class Solver:
             found = known
             if found is None and not step.mounts and not self.bench.no_cache:
                 found = self.bench.earlier.find_run(self._stack, step.created_by)
-            yield self._explained(key, found is not None)
+            yield self._explained(key, cached=found is not None)
             if found is not None:
                 yield Text(" ---> Using cache\n")
             else:
@@ -260,8 +263,10 @@ class Solver:
         diff_id = layer.diff_id if layer is not None else self._put(Draft({}))
         return Record(diff_id, self._now())
 
-    def _layer(self, step: Step, key: Key, make: Callable[[], Draft]) -> Iterator[Progress]:
-        """A step that is computed."""
+    def _layer(
+        self, step: Step, key: Key, make: Callable[[], Draft], listing: Callable[[], Paths] = tuple
+    ) -> Iterator[Progress]:
+        """A step that is computed; ``listing``: the files that it reads."""
         with self.bench.cache.alone(key, self.bench.cancel.check):
             known = self._found(key)
             found, draft = known, Draft({})
@@ -269,7 +274,7 @@ class Solver:
                 draft = make()
                 if not self.bench.no_cache:
                     found = self.bench.earlier.find_same(self._stack, step.created_by, draft.changeset())
-            yield self._explained(key, found is not None)
+            yield self._explained(key, cached=found is not None, listing=listing)
             if found is not None:
                 yield Text(" ---> Using cache\n")
             self._add(step, found or Record(self._put(draft), self._now()), new_key=None if known else key)
@@ -284,9 +289,15 @@ class Solver:
     def _found(self, key: Key) -> Record | None:
         return None if self.bench.no_cache else self.bench.cache.find(key)
 
-    def _explained(self, key: Key, cached: bool) -> Explained:
-        differs = self.bench.cache.compare(f"{self.bench.place} {self._number}", key)
-        return Explained(self._number, key.digest, cached, key.parts, differs)
+    def _explained(self, key: Key, *, cached: bool, listing: Callable[[], Paths] = tuple) -> Explained:
+        now, earlier = self.bench.cache.compare(f"{self.bench.place} {self._number}", key, listing)
+        differs = None if earlier is None else now.differences(earlier)
+        why: tuple[str, ...] = ()
+        if self.bench.no_cache:
+            why = ("the cache was not to be used",)
+        elif not cached:
+            why = tuple(reasons(now, earlier, on_parent=len(self._stack.diff_ids) == self._inherited))
+        return Explained(self._number, key.digest, cached, key.parts, differs, why)
 
     def _add(self, step: Step, record: Record, new_key: Key | None) -> None:
         """The layer on top of the stack; ``new_key`` is what the cache did not know it by."""

@@ -8,7 +8,7 @@ Source: Dockerfile reference, "COPY", "ADD"; buildkit, frontend/dockerfile/docke
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
@@ -48,6 +48,16 @@ class Transfer:
     def digest(self) -> str:
         """Of everything that is copied."""
         return identity(chosen for source in self.sources for chosen in source.chosen)
+
+    def listing(self) -> Iterator[tuple[str, str]]:
+        """Each path that is copied, with its content and, after a space, its other facts, shortened."""
+        for source in self.sources:
+            for chosen in source.chosen:
+                for rest, entry in (("", chosen.entry), *chosen.inner):
+                    content = (entry.digest or entry.target)[-12:]
+                    others = [entry.kind, entry.mode, entry.uid, entry.gid, entry.hardlink]
+                    short = hashlib.sha256(json.dumps(others).encode()).hexdigest()[:6]
+                    yield f"{chosen.path}/{rest}".strip("/"), f"{content} {short}"
 
     def draft(self, base: Tree) -> Draft:
         """The step done on ``base``, or, for ``--link``, on nothing.

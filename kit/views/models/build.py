@@ -12,7 +12,10 @@ _TAIL = 12
 
 @dataclass(frozen=True)
 class Step:
-    """One step. ``state`` is "running", "reused", "ran" or "failed"; ``total`` 0 when it is not known."""
+    """One step. ``state`` is "running", "reused", "ran" or "failed"; ``total`` 0 when it is not known.
+
+    ``why`` says in sentences why it was not taken from the build cache, where the engine tells that.
+    """
 
     number: int
     total: int
@@ -20,6 +23,12 @@ class Step:
     state: str
     seconds: float = 0.0
     log: str = ""
+    why: tuple[str, ...] = ()
+
+    @property
+    def cached(self) -> bool:
+        """Whether its result was there already."""
+        return self.state == "reused"
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,40 @@ def test_a_failing_command_is_shown_where_it_stands(lab: Lab) -> None:
     events = lab.events(f"FROM {PARENT}\nRUN echo before\nRUN echo why; exit 7\n")
     message = "The command '/bin/sh -c echo why; exit 7' returned a non-zero code: 7"
     assert events[-1] == {"errorDetail": {"code": 7, "message": message}, "error": message}
-    assert ">>> RUN echo why; exit 7" in text_of(events) and "why\n" in text_of(events)
+    assert text_of(events).endswith("""\
+why
+------
+ > RUN echo why; exit 7:
+why
+------
+Dockerfile:3
+--------------------
+   1 |     FROM layerlab-same:busybox
+   2 |     RUN echo before
+   3 | >>> RUN echo why; exit 7
+   4 |     \n--------------------
+""")
     assert left(lab) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "last"),
+    [
+        ("seq 100000; printf end", [*map(str, range(99990, 100001)), "end"]),
+        ("echo in red >&2", ["in red"]),
+        ("true", []),
+    ],
+)
+def test_an_error_repeats_the_end_of_the_output(lab: Lab, command: str, last: list[str]) -> None:
+    events = lab.events(f"FROM {PARENT}\nRUN {command}; exit 1\n")
+    shown = next(event["stream"] for event in events if event.get("layerlab") == "failure")
+    rule = "------"
+    repeated = [rule, f" > RUN {command}; exit 1:", *last, rule] if last else []
+    assert shown.partition("Dockerfile:2")[0].splitlines() == repeated
+
+
+def test_a_step_that_runs_nothing_shows_its_place_alone(lab: Lab) -> None:
+    assert lab.events("FROM scratch\nCOPY gone /\n")[-2]["stream"].startswith("Dockerfile:2\n-----")
 
 
 def test_a_command_that_is_not_there(lab: Lab) -> None:

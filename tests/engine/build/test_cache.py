@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from tests.engine.build.cases import HELLO, PARENT, TREE, File
+from tests.engine.build.cases import HELLO, PARENT, TREE, TRIGGERS, File
 from tests.engine.build.conftest import Lab, text_of
 
 
@@ -47,6 +47,71 @@ def test_what_differs_is_told(lab: Lab) -> None:
     other_file = explained(lab.events(dockerfile, {"hello": File(b"new")}, tags=("t",), build_args={"V": "2"}))
     copy = other_file[-1]
     assert not copy["Cached"] and copy["Differs"] == ["copied"]
+
+
+def test_why_a_step_ran_is_said_in_words(lab: Lab) -> None:
+    files = {**TREE, **HELLO}
+    lines = [
+        f"FROM {PARENT}",
+        "ARG V=1",
+        "ENV E=a",
+        "COPY src /s",
+        "RUN echo run $V $E",
+        "RUN --mount=target=/m,source=hello cat /m",
+        "WORKDIR /w",
+    ]
+
+    def why(
+        changed: Mapping[int, str] = {}, files: Mapping[str, File] = files, **options: Any
+    ) -> dict[int, list[str]]:
+        """The reasons by the step's number, after a build of the first form."""
+        lab.events("\n".join(lines), {**TREE, **HELLO}, tags=("why",))
+        text = "\n".join(changed.get(number, line) for number, line in enumerate(lines, 1))
+        told = explained(lab.events(text, files, tags=("why",), **options))
+        assert [step["Cached"] for step in told] == [not step["Why"] for step in told]
+        return {step["Step"]: step["Why"] for step in told if step["Why"]}
+
+    lab.builder.prune()
+    new = explained(lab.events("\n".join(lines), files, tags=("why",)))
+    assert {tuple(step["Why"]) for step in new} == {("it is new: no build of this name had such a step",)}
+    assert why() == {}
+    assert why(build_args={"V": "2"})[5] == ["the variable V was '1' and is '2'"]
+    env = why({3: "ENV E=b F=c"})
+    assert env[3] == ["the instruction changed; it was ENV E=a"]
+    assert env[5] == ["the variable E was 'a' and is 'b'", "the variable F is new: 'c'"]
+    assert why({5: "RUN echo walk $V"})[5] == [
+        "the instruction changed; it was RUN |1 V=1 /bin/sh -c echo run $V $E # buildkit"
+    ]
+    assert why({5: "USER daemon"})[5] == [
+        "another instruction stood here: RUN |1 V=1 /bin/sh -c echo run $V $E # buildkit"
+    ]
+    assert why({7: "WORKDIR /x"}) == {
+        7: ["the instruction changed; it was WORKDIR /w", "the working directory changed"]
+    }
+    assert why({1: f"FROM {TRIGGERS}"})[4][0] == "a step before it gave other files"
+    other = {**files, "hello": File(b"new"), "src/new": File(b"n"), "src/a.txt": File(b"A", 0o640)}
+    other |= {"src/b.md": File(b"b", 0o600)}
+    del other["src/up"]
+    told = why({}, other)
+    assert told[4] == ["added: src/new", "removed: src/up", "changed: src/a.txt", "other mode or owner: src/b.md"]
+    assert told[5] == ["a step before it gave other files"]
+    assert told[6] == ["a step before it gave other files", "the files that are mounted at /m changed"]
+    assert why(no_cache=True)[7] == ["the cache was not to be used"]
+    many = {**files} | {f"src/{number}": File(b"") for number in range(9)}
+    assert why({}, many)[4] == ["added: src/0, src/1, src/2, src/3, src/4 and 4 more"]
+    lab.builder.prune()
+    lab.store.images.delete(str(lab.store.images.find("why")))
+
+
+def test_a_parent_that_changed_and_a_step_that_failed_are_reasons(lab: Lab) -> None:
+    dockerfile = f"FROM {PARENT}\nRUN test -e /t\n"
+    assert "non-zero code: 1" in lab.fails(dockerfile, tags=("p",))
+    again = explained(lab.events(dockerfile, tags=("p",)))
+    assert again[0]["Why"] == [
+        "nothing differs, but its result is not in the cache: it has failed, or the cache was emptied"
+    ]
+    lab.build(f"FROM {PARENT}\nRUN touch /t\n", tags=("other",))
+    assert explained(lab.events(dockerfile.replace(PARENT, "other"), tags=("p",)))[0]["Why"] == ["the parent changed"]
 
 
 def test_a_step_that_failed_is_not_remembered(lab: Lab) -> None:

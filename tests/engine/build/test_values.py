@@ -19,6 +19,7 @@ from kit.engine.build.history import Stack
 from kit.engine.build.modes import parse_mode
 from kit.engine.build.patterns import glob, has_wildcard
 from kit.engine.build.pool import Pool
+from kit.engine.build.why import Note
 from kit.errors import Invalid
 from kit.layer.changeset import apply
 from kit.layer.tree import Entry, Kind
@@ -151,4 +152,5 @@ def test_lines_without_a_layer_take_the_time_of_a_layer() -> None:
 def test_a_key_tells_what_differs() -> None:
     key = Key({"a": "1", "b": "2"})
     assert key.digest == Key({"b": "2", "a": "1"}).digest
-    assert key.differences(Key({"a": "1", "b": "3", "c": "4"})) == ("b", "c")
+    note = Note({"a": "1", "b": "2"}, {})
+    assert note.differences(Note({"a": "1", "b": "3", "c": "4"}, {})) == ("b", "c")
