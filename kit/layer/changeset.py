@@ -7,7 +7,8 @@ Source: OCI image-spec, layer.md "Representing Changes", "Applying Changesets"; 
 spec leaves open (a replaced name of a hard link leaves the other names as they were).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
@@ -70,10 +71,10 @@ def all_parents(paths: Iterable[str]) -> set[str]:
     """Every directory above one of ``paths``, without the root, listed in a tree or not."""
     found: set[str] = set()
     for path in paths:
-        for parent in parents_of(path):
-            if parent in found:
-                break
+        parent = path.rpartition("/")[0]
+        while parent and parent not in found:
             found.add(parent)
+            parent = parent.rpartition("/")[0]
     return found
 
 
@@ -107,11 +108,11 @@ def diff(before: Tree, after: Tree) -> Changeset:
     """
     old_groups, new_groups = link_groups(before), link_groups(after)
 
-    def kept(path: str, entry: Entry) -> bool:
-        old = before.get(path)
-        return old is not None and (old is entry or old == entry or _same_but_for_links(old, entry))
-
-    changed = {path for path, entry in after.items() if not kept(path, entry)}
+    changed = {
+        path
+        for path, entry in after.items()
+        if (old := before.get(path)) is not entry and not (old and _same_but_for_links(old, entry))
+    }
     for path in old_groups.keys() | new_groups.keys():
         if path in after and path not in changed:
             old_names = {name for name in old_groups.get(path, {path}) if name in after and name not in changed}
@@ -127,7 +128,9 @@ def diff(before: Tree, after: Tree) -> Changeset:
 
 
 def _same_but_for_links(old: Entry, new: Entry) -> bool:
-    return (old.hardlink or new.hardlink) != "" and replace(old, hardlink="") == replace(new, hardlink="")
+    return old == new or (
+        (old.hardlink or new.hardlink) != "" and replace(old, hardlink="") == replace(new, hardlink="")
+    )
 
 
 def _hidden(path: str, gone: set[str], after: Tree) -> bool:
@@ -160,21 +163,24 @@ def apply(tree: Tree, changeset: Changeset) -> dict[str, Entry]:
 
 def _uncovered(tree: Tree, changeset: Changeset) -> dict[str, Entry]:
     """What the layer's removals, opaque directories and files leave of the tree below."""
-    removed, opaque = changeset.removed, changeset.opaque
-    replaced = {path for path, entry in changeset.entries.items() if entry.kind is not Kind.DIRECTORY}
-    covers = removed | opaque | replaced
-    known: dict[str, bool] = {"": "" in opaque}
+    result, in_order = dict(tree), sorted(tree)
+    for path in changeset.removed:
+        result.pop(path, None)
+    replaced = (path for path, entry in changeset.entries.items() if entry.kind is not Kind.DIRECTORY)
+    for path in {*changeset.removed, *changeset.opaque, *replaced}:
+        for inner in _below(path, in_order):
+            result.pop(inner, None)
+    return result
 
-    def covered(directory: str) -> bool:
-        if directory not in known:
-            known[directory] = directory in covers or covered(parent_of(directory))
-        return known[directory]
 
-    return {
-        path: entry
-        for path, entry in tree.items()
-        if path not in removed and (path == "" or not covered(parent_of(path)))
-    }
+def _below(path: str, in_order: Sequence[str]) -> Iterator[str]:
+    """Those of the sorted paths that are in the directory ``path``, at any depth: they stand side by side."""
+    within = f"{path}/" if path else ""
+    for number in range(bisect_left(in_order, within), len(in_order)):
+        if not in_order[number].startswith(within):
+            return
+        if in_order[number]:
+            yield in_order[number]
 
 
 def _repair_links(tree: Tree, result: dict[str, Entry], entries: Mapping[str, Entry]) -> None:

@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,13 +57,24 @@ class Inside:
         Raises:
             PathNotFound: it is not there, or its symlinks lead in a circle.
         """
+        with self.held() as open_inside:
+            return open_inside(path, flags)
+
+    @contextmanager
+    def held(self) -> Iterator[Callable[[str, int], int]]:
+        """``open`` for whoever opens many: the root is looked up once."""
         root = os.open(self.root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+        def open_inside(path: str, flags: int) -> int:
+            try:
+                return self._open_below(root, path, flags | os.O_CLOEXEC)
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+                    raise PathNotFound(path) from error
+                raise
+
         try:
-            return self._open_below(root, path, flags | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-                raise PathNotFound(path) from error
-            raise
+            yield open_inside
         finally:
             os.close(root)
 

@@ -48,7 +48,8 @@ class _Imprint(Look):
         entry = self.base.get(path, IMPLIED)
         owner = None if self.scanner.real_owners else record_of(entry)
         birth = identity_of(name, directory).birth if owner is not None else 0
-        return Stamp(told.st_ino, told.st_ctime_ns, birth, owner, replace(entry, hardlink=""))
+        entry = replace(entry, hardlink="") if entry.hardlink else entry
+        return Stamp(told.st_ino, told.st_ctime_ns, birth, owner, entry)
 
 
 def rewind(folder: Path, stamps: Stamps, tree: Tree, source: Source, *, real_owners: bool) -> Stamps | None:

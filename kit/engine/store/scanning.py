@@ -85,13 +85,17 @@ class Look:
     def walk(self, path: str) -> None:
         """Everything below ``path``."""
         deeper = [path]
-        while deeper:
-            folder = deeper.pop()
-            try:
-                with self.scanner.inside.opened(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW) as directory:
+        with self.scanner.inside.held() as open_inside:
+            while deeper:
+                folder = deeper.pop()
+                try:
+                    directory = open_inside(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                except (PathNotFound, NotADirectoryError):
+                    continue  # a running container may delete while we look
+                try:
                     deeper += self._list(directory, folder)
-            except (PathNotFound, NotADirectoryError):
-                continue  # a running container may delete while we look
+                finally:
+                    os.close(directory)
 
     def _list(self, directory: int, folder: str) -> list[str]:
         """Looks at what is in one directory, and returns the directories among it."""
@@ -157,7 +161,7 @@ class Look:
         """What was seen, by path; what is ignored, as ``base`` has it."""
         tree = self._linked()
         _as_in_base(tree, self.base, self.scanner.ignored, self.placeholders)
-        return dict(sorted(tree.items()))
+        return {path: tree[path] for path in sorted(tree)}
 
     def _linked(self) -> dict[str, Entry]:
         """The entries, with the hard links among them: the first name is the file."""
