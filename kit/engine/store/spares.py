@@ -5,13 +5,14 @@ rewound instead, and given out again in place of a copy. They are known to the e
 other: the next one sweeps them away.
 """
 
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
-from kit.engine.store.files import remove_tree, temporary_name
+from kit.engine.store.files import remove_tree
 from kit.engine.store.layers import Layers
 from kit.engine.store.rewinding import rewind
 from kit.engine.store.scanning import Stamps
@@ -65,7 +66,7 @@ class Spares:
         if not wanted:
             remove_tree(folder)
             return
-        place = temporary_name(self._folder)
+        place = self._folder / secrets.token_hex(8)
         try:
             folder.rename(place)
             good = self._rewound(origin, place, stamps)
