@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 import kit
-from graders import lint, probes
-from graders.criteria import Partial, find_criterion
+from graders import probes
+from graders.criteria import find_criterion
 from graders.facts import (
     Answers,
     Asked,
     Container,
     Containers,
-    Hadolint,
     Image,
     Images,
     Manifest,
@@ -30,12 +29,9 @@ from graders.facts import (
     Run,
     Serve,
     Service,
-    StructureTest,
 )
 from graders.rebuilding import Rebuilding
 from graders.request import Request
-from graders.structure_file import read_structure_file
-from graders.structure_test import run_structure_tests
 
 REQUEST: "pytest.StashKey[Request]" = pytest.StashKey()
 ANSWERS: "pytest.StashKey[Answers]" = pytest.StashKey()
@@ -147,41 +143,6 @@ def nonce(_asked: Request) -> str:
 
 
 @pytest.fixture(scope="session")
-def dockerfile(_asked: Request, answers: Answers) -> str:
-    """The learner's Dockerfile: of the directory that is built, else the answer ``dockerfile``."""
-    if _asked.context:
-        return lint.read_dockerfile(Path(_asked.context))
-    return str(probes.probe(answers, "dockerfile", str))
-
-
-@pytest.fixture
-def hadolint(dockerfile: str) -> Hadolint:
-    """Fails on what hadolint finds in the learner's Dockerfile; see ``graders.lint``."""
-
-    def check(level: str = "warning", *, ignore: Sequence[str] = ()) -> None:
-        found = lint.findings(dockerfile, level, ignore)
-        assert not found, "hadolint says:\n" + "\n".join(found)
-
-    return check
-
-
-@pytest.fixture
-def structure_test(request: pytest.FixtureRequest, reference: str, image: Image) -> StructureTest:
-    """Runs a container-structure-test file on the image that is looked at."""
-
-    def run_file(file: str) -> None:
-        tests = read_structure_file(request.path.parent / file)
-        outcomes = list(run_structure_tests(tests, image, reference))
-        failed = [outcome for outcome in outcomes if outcome.errors]
-        if failed:
-            mark = find_criterion(request.function)
-            passed = (len(outcomes) - len(failed)) / len(outcomes)
-            raise Partial(round((mark.points if mark else 0) * passed, 2), "\n".join(map(str, failed)))
-
-    return run_file
-
-
-@pytest.fixture(scope="session")
 def rebuild(_asked: Request) -> Iterator[Rebuild]:
     """Builds the learner's context again, with the grader's own changes; see ``graders.rebuilding``."""
     rebuilding = Rebuilding(Path(_asked.context) if _asked.context else None)
@@ -219,6 +180,12 @@ class _Registry:
 
     def requests(self) -> Sequence[Asked]:
         return kit.requests()
+
+
+@pytest.fixture(scope="session")
+def secret(_asked: Request) -> str:
+    """What decided which image has which illness. At home it is the word; a grader has one that no learner sees."""
+    return _asked.secret or _asked.nonce
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ class Request:
 
     ``context`` is the directory that the learner builds from, for criteria that build it again.
     ``answers`` are JSON values that the learner wrote down; ``exercise`` "" means: every criterion.
+    ``secret`` decides what the learner is to find out; "" is the nonce.
     """
 
     engine: str
@@ -19,3 +20,4 @@ class Request:
     answers: Mapping[str, Any] = field(default_factory=dict)
     nonce: str = ""
     exercise: str = ""
+    secret: str = ""

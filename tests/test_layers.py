@@ -59,11 +59,15 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "kit.views": ({"kit.errors", "kit.oci", "kit.layer"}, {"IPython"}),
     "kit.views.widgets": ({"kit.errors", "kit.oci", "kit.layer", "kit.views"}, {"IPython", "ipywidgets"}),
     "kit.lab": (
-        {"kit", "kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.views", "graders"},
+        {"kit", "kit.errors", "kit.oci", "kit.layer", "kit.dockerfile", "kit.views", "graders", "graders.course"},
         {"docker", "requests", "httpx", "IPython", "tornado", "zstandard"},
     ),
     "kit": ({"kit.errors", "kit.lab", "kit.views", "kit.oci", "kit.layer"}, {"IPython"}),
-    "graders": ({"kit", "kit.errors"}, {"pytest", "re2", "yaml"}),
+    "graders": ({"kit", "kit.errors"}, {"pytest"}),
+    "graders.course": (
+        {"graders", "kit", "kit.errors", "kit.lab"},
+        {"docker", "jupyter_client", "nbclient", "nbformat", "nbgrader", "traitlets"},
+    ),
 }
 
 

@@ -248,9 +248,9 @@ def test_greet_is_not_root(image: Image, run: Run, reference: str) -> None:
         "kit.image(ref).config and .files show the first three causes, kit.elf.describe and kit.elf.needs the rest.",
     ],
 )
-def test_diagnosed_four_broken_images(answers: Answers, nonce: str) -> None:
+def test_diagnosed_four_broken_images(answers: Answers, secret: str) -> None:
     """You found why b1, b2, b3 and b4 do not start (1 point each)."""
-    wrong = [name for name, cause in causes(nonce).items() if answers.get(name) != cause]
+    wrong = [name for name, cause in causes(secret).items() if answers.get(name) != cause]
     if wrong:
         right = len(NAMES) - len(wrong)
         raise Partial(right, f"{right} of {len(NAMES)} are right; look again at {', '.join(wrong)}.")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from kit.errors import KitError
-from kit.lab.cli_rubrics import add_commands
+from kit.lab import cli_course, cli_rubrics
 
 DONE, NOT_WELL, FAILED, INTERRUPTED = 0, 1, 2, 130
 _BROKEN_PIPE = 141
@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parents.add_argument("names", nargs="*", metavar="NAME", help="such as debian:13; all without a name")
     parents.set_defaults(run=_parents)
 
-    add_commands(commands)
+    cli_rubrics.add_commands(commands)
+    cli_course.add_commands(commands)
 
     commands.add_parser("version", help="the versions of everything").set_defaults(run=_version)
     return parser

@@ -1,5 +1,7 @@
 """The registry of the lessons, and what it holds: ``kit.registry``, ``kit.manifest``."""
 
+import os
+
 from kit.lab.connect import Lab, connect
 from kit.lab.door import Door
 from kit.lab.images import Image
@@ -15,7 +17,7 @@ from kit.views.models.wire import ManifestCard
 
 
 def registry(*, login: tuple[str, str] | None = None, lab: Lab | None = None) -> RegistryCard:
-    """The local registry, started if need be.
+    """The local registry, started if need be; the class's, where LAYERLAB_REGISTRY tells its address.
 
     With ``login`` (user, password) it is an entrance to it where only that user comes in, and writes only to
     repositories whose names begin with the user's. It is there for as long as this notebook lives.
@@ -24,7 +26,8 @@ def registry(*, login: tuple[str, str] | None = None, lab: Lab | None = None) ->
         RegistryUnavailable: with what to install.
     """
     lab = lab or connect()
-    name = start_registry(lab.home.root, engine=lab.client).removeprefix("http://")
+    given = os.environ.get("LAYERLAB_REGISTRY", "")
+    name = (given or start_registry(lab.home.root, engine=lab.client)).removeprefix("http://")
     if login is None:
         return RegistryCard(name)
     return RegistryCard(wire_to(name, Door(*login)).name, login[0])

@@ -191,7 +191,7 @@ def _start(
         container = registry_container.start(engine, port)
         registry = LocalRegistry(port, container=container)
     else:
-        config = _write_config(place, port, login)
+        config = write_config(place, port, login)
         pid = _spawn([program, "serve", str(config)], place / "log")
         registry = LocalRegistry(port, pid, _born(pid), user=login[0] if login else "")
     _remember(place, registry)
@@ -199,8 +199,8 @@ def _start(
     return registry
 
 
-def _write_config(place: Path, port: int, login: tuple[str, str] | None) -> Path:
-    """JSON is YAML, and needs no care with quotes."""
+def write_config(place: Path, port: int, login: tuple[str, str] | None) -> Path:
+    """What a registry on loopback is started with. JSON is YAML, and needs no care with quotes."""
     config: dict[str, Any] = {
         "version": 0.1,
         "log": {"level": "info", "formatter": "text"},

@@ -42,7 +42,7 @@ def build(terms: Terms, *, home: str, full: Callable[[], bool]) -> None:
 
     def look_up(host: Any, *_: object) -> None:
         name = host.decode(errors="replace") if isinstance(host, bytes) else host
-        if name is not None and name not in hosts and not _is_container(terms, name):
+        if name is not None and name not in hosts and not _is_address(name):
             raise socket.gaierror(socket.EAI_NONAME, f"dial tcp: lookup {name}: no such host")
 
     def start(executable: Any, words: Any, *_: object) -> None:
@@ -78,6 +78,14 @@ def _split(registry: str) -> tuple[str, str]:
 
 def _host(registry: str) -> str:
     return _split(registry)[0]
+
+
+def _is_address(name: str) -> bool:
+    """Nothing has to be asked for it; whether it may be reached is asked later."""
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 def _is_container(terms: Terms, host: object) -> bool:
