@@ -9,7 +9,10 @@ from typing import Any, Protocol, TypeAlias
 
 
 class Entry(Protocol):
-    """One path of a layer. ``kind`` is "file", "directory", "symlink" …; ``mode`` the permission bits."""
+    """One path of a layer. ``kind`` is "file", "directory", "symlink" …; ``mode`` the permission bits.
+
+    ``target`` is where a symlink points.
+    """
 
     @property
     def kind(self) -> str: ...
@@ -18,9 +21,13 @@ class Entry(Protocol):
     @property
     def uid(self) -> int: ...
     @property
+    def gid(self) -> int: ...
+    @property
     def size(self) -> int: ...
     @property
     def digest(self) -> str | None: ...
+    @property
+    def target(self) -> str: ...
 
 
 class Layer(Protocol):
@@ -173,6 +180,18 @@ class Rebuild(Protocol):
     def __call__(
         self, changes: Mapping[str, str | bytes | None] = {}, *, args: Mapping[str, str] = {}, nocache: bool = False
     ) -> Rebuilt: ...
+
+
+class StructureTest(Protocol):
+    """Runs a container-structure-test file that lies beside the rubric. Points in part for tests that pass."""
+
+    def __call__(self, file: str) -> None: ...
+
+
+class Hadolint(Protocol):
+    """Fails on hadolint's findings of ``level`` and above (error, warning, info, style), less those in ``ignore``."""
+
+    def __call__(self, level: str = "warning", *, ignore: Sequence[str] = ()) -> None: ...
 
 
 Images: TypeAlias = Callable[[str], Image]

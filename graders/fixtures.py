@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import kit
-from graders import probes
-from graders.criteria import find_criterion
+from graders import lint, probes
+from graders.criteria import Partial, find_criterion
 from graders.facts import (
     Answers,
     Asked,
     Container,
     Containers,
+    Hadolint,
     Image,
     Images,
     Manifest,
@@ -29,9 +30,12 @@ from graders.facts import (
     Run,
     Serve,
     Service,
+    StructureTest,
 )
 from graders.rebuilding import Rebuilding
 from graders.request import Request
+from graders.structure_file import read_structure_file
+from graders.structure_test import run_structure_tests
 
 REQUEST: "pytest.StashKey[Request]" = pytest.StashKey()
 ANSWERS: "pytest.StashKey[Answers]" = pytest.StashKey()
@@ -140,6 +144,41 @@ def probe(answers: Answers) -> Probe:
 def nonce(_asked: Request) -> str:
     """A word that only this learner was given."""
     return _asked.nonce
+
+
+@pytest.fixture(scope="session")
+def dockerfile(_asked: Request, answers: Answers) -> str:
+    """The learner's Dockerfile: of the directory that is built, else the answer ``dockerfile``."""
+    if _asked.context:
+        return lint.read_dockerfile(Path(_asked.context))
+    return str(probes.probe(answers, "dockerfile", str))
+
+
+@pytest.fixture
+def hadolint(dockerfile: str) -> Hadolint:
+    """Fails on what hadolint finds in the learner's Dockerfile; see ``graders.lint``."""
+
+    def check(level: str = "warning", *, ignore: Sequence[str] = ()) -> None:
+        found = lint.findings(dockerfile, level, ignore)
+        assert not found, "hadolint says:\n" + "\n".join(found)
+
+    return check
+
+
+@pytest.fixture
+def structure_test(request: pytest.FixtureRequest, reference: str, image: Image) -> StructureTest:
+    """Runs a container-structure-test file on the image that is looked at."""
+
+    def run_file(file: str) -> None:
+        tests = read_structure_file(request.path.parent / file)
+        outcomes = list(run_structure_tests(tests, image, reference))
+        failed = [outcome for outcome in outcomes if outcome.errors]
+        if failed:
+            mark = find_criterion(request.function)
+            passed = (len(outcomes) - len(failed)) / len(outcomes)
+            raise Partial(round((mark.points if mark else 0) * passed, 2), "\n".join(map(str, failed)))
+
+    return run_file
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from kit.lab.reset import reset
     from kit.lab.run import run
     from kit.lab.serving import serve
+    from kit.lab.workbench import workbench
 
 _WHERE = {
     "build": "kit.lab.build:build",
@@ -81,6 +82,7 @@ _WHERE = {
     "tag": "kit.lab.names:tag",
     "tags": "kit.lab.names:tags",
     "tar": "kit.lab.context:tar_of",
+    "workbench": "kit.lab.workbench:workbench",
 }
 
 __all__ = [
@@ -122,6 +124,7 @@ __all__ = [
     "tag",
     "tags",
     "tar",
+    "workbench",
 ]
 
 

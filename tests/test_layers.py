@@ -63,7 +63,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"docker", "requests", "httpx", "IPython", "tornado", "zstandard"},
     ),
     "kit": ({"kit.errors", "kit.lab", "kit.views", "kit.oci", "kit.layer"}, {"IPython"}),
-    "graders": ({"kit", "kit.errors"}, {"pytest"}),
+    "graders": ({"kit", "kit.errors"}, {"pytest", "re2", "yaml"}),
     "graders.course": (
         {"graders", "kit", "kit.errors", "kit.lab"},
         {"docker", "jupyter_client", "nbclient", "nbformat", "nbgrader", "traitlets"},

@@ -21,7 +21,7 @@ TIMEOUT = 10.0
 """Seconds; what a lesson starts is done in a tenth of one."""
 LARGEST_OUTPUT = 1_000_000
 """Bytes of each stream that are kept."""
-_MEMORY, _PROCESSES = "256m", 128
+LIMITS = {"mem_limit": "256m", "pids_limit": 128}
 _NOT_THERE, _NOT_EXECUTABLE, _REFUSED, _KILLED = 127, 126, 125, 137
 """Exit codes of ``docker run``, for a container that never started, and of one that was killed."""
 
@@ -47,7 +47,7 @@ def run(reference: "str | Image", *command: str, timeout: float = TIMEOUT, lab: 
         except docker.errors.APIError as error:
             return _not_started(name, command, words(error))
         try:
-            return _to_the_end(api, made["Id"], name, command, timeout)
+            return result_of(api, made["Id"], name, command, timeout)
         finally:
             api.remove_container(made["Id"], force=True, v=True)
 
@@ -62,15 +62,15 @@ def limits(api: Any, *rights: str) -> Any:
     return api.create_host_config(
         network_mode="none",
         read_only=True,
-        mem_limit=_MEMORY,
-        pids_limit=_PROCESSES,
+        **LIMITS,
         cap_drop=["ALL"],
         cap_add=list(rights),
         security_opt=["no-new-privileges"],
     )
 
 
-def _to_the_end(api: Any, container: str, name: str, command: tuple[str, ...], timeout: float) -> Result:
+def result_of(api: Any, container: str, name: str, command: tuple[str, ...], timeout: float) -> Result:
+    """Starts a container that was made, and waits for its end: after ``timeout`` seconds it is killed."""
     try:
         api.start(container)
     except docker.errors.APIError as error:
