@@ -16,7 +16,7 @@ from kit.errors import Invalid, KitError, NotFound, Unavailable
 from kit.lab.config_view import Config
 from kit.lab.connect import Lab, connect
 from kit.lab.indexes import Indexes
-from kit.lab.saved import Saved, Seen, read_saved
+from kit.lab.saved import Saved, Seen, read_config, read_saved
 from kit.layer.changeset import Changeset, merge
 from kit.layer.tarball import scan
 from kit.layer.tree import Entry
@@ -195,24 +195,27 @@ def image(reference: "str | Image", *, lab: Lab | None = None) -> Image:
         return reference
     lab = lab or connect()
     indexes = Indexes(lab.home.index)
-    engine_id = _engine_id(lab, reference)
+    engine_id, diff_ids = _identity(lab, reference)
     config = indexes.find_config(engine_id)
-    known = [indexes.find_layer(diff_id) for diff_id in config.diff_ids] if config else []
-    if config is None or None in known:
-        config = _read(lab, reference, engine_id, indexes)
-        known = [indexes.find_layer(diff_id) for diff_id in config.diff_ids]
+    known = {diff_id: indexes.find_layer(diff_id) for diff_id in (config.diff_ids if config else diff_ids)}
+    if config is None and None not in known.values():
+        config = _read_config(lab, engine_id, indexes)
+    if config is None or any(known.get(diff_id) is None for diff_id in config.diff_ids):
+        config, known = _read(lab, reference, engine_id, indexes)
     lines = [line.created_by for line in config.history if not line.empty_layer]
     lines += [""] * (len(config.diff_ids) - len(lines))
     layers = tuple(
-        Layer(place, diff_id, changeset or Changeset(), line)
-        for place, (diff_id, changeset, line) in enumerate(zip(config.diff_ids, known, lines, strict=True))
+        Layer(place, diff_id, known[diff_id] or Changeset(), line)
+        for place, (diff_id, line) in enumerate(zip(config.diff_ids, lines, strict=True))
     )
     return Image(reference, config, layers)
 
 
-def _engine_id(lab: Lab, reference: str) -> Digest:
+def _identity(lab: Lab, reference: str) -> tuple[Digest, tuple[DiffID, ...]]:
+    """The engine's ID of the image, and its layers."""
     try:
-        return parse_digest(lab.client.api.inspect_image(reference)["Id"])
+        found = lab.client.api.inspect_image(reference)
+        return parse_digest(found["Id"]), tuple(map(DiffID, (found.get("RootFS") or {}).get("Layers") or ()))
     except docker.errors.NotFound as error:
         raise NoSuchImage(reference) from error
     except docker.errors.NullResource as error:
@@ -223,15 +226,22 @@ def _engine_id(lab: Lab, reference: str) -> Digest:
         raise Unavailable(f"the engine at {lab.docker_host} does not answer: {error}") from error
 
 
-def saved_image(lab: Lab, reference: str, look: Callable[[BinaryIO], Seen]) -> Saved[Seen]:
+def saved_image(
+    lab: Lab,
+    reference: str,
+    look: Callable[[BinaryIO], Seen],
+    known: Callable[[str], tuple[DiffID, Seen] | None] = lambda path: None,
+) -> Saved[Seen]:
     """What ``look`` makes of each layer's uncompressed tar, as the engine saves the image; every layer is there.
+
+    Layers that ``known`` recognises by their path in the archive are passed over.
 
     Raises:
         NoSuchImage: the engine has none. Invalid: what it saves is damaged. Unavailable: it does not answer.
     """
-    engine_id = _engine_id(lab, reference)
+    engine_id, _ = _identity(lab, reference)
     try:
-        saved = read_saved(lab.client.api.get_image(engine_id), look)
+        saved = read_saved(lab.client.api.get_image(engine_id), look, known)
         config = saved.config()
     except docker.errors.NotFound as error:
         raise NoSuchImage(reference) from error
@@ -245,11 +255,35 @@ def saved_image(lab: Lab, reference: str, look: Callable[[BinaryIO], Seen]) -> S
     return saved
 
 
-def _read(lab: Lab, reference: str, engine_id: Digest, indexes: Indexes) -> ImageConfig:
-    """The image's config; the indexes of its layers are kept."""
-    saved = saved_image(lab, reference, scan)
-    for diff_id, changeset in saved.layers.items():
-        indexes.put_layer(diff_id, changeset)
+def _read(
+    lab: Lab, reference: str, engine_id: Digest, indexes: Indexes
+) -> tuple[ImageConfig, dict[DiffID, Changeset | None]]:
+    """The image's config, and its layers; what was not known of them is kept."""
+    found = set[DiffID]()
+
+    def known(path: str) -> tuple[DiffID, Changeset] | None:
+        diff_id = indexes.find_place(path)
+        changeset = indexes.find_layer(diff_id) if diff_id else None
+        if diff_id is None or changeset is None:
+            return None
+        found.add(diff_id)
+        return diff_id, changeset
+
+    saved = saved_image(lab, reference, scan, known)
+    for diff_id in saved.layers.keys() - found:
+        indexes.put_layer(diff_id, saved.layers[diff_id])
+    for path, diff_id in saved.places.items():
+        indexes.put_place(path, diff_id)
     config = saved.config()
+    indexes.put_config(engine_id, config)
+    return config, dict(saved.layers)
+
+
+def _read_config(lab: Lab, engine_id: Digest, indexes: Indexes) -> ImageConfig | None:
+    """The config alone, of an image whose layers are known; None when that can't be told from the documents alone."""
+    try:
+        config = read_config(lab.client.api.get_image(engine_id))
+    except (docker.errors.APIError, requests.RequestException, KitError):
+        return None
     indexes.put_config(engine_id, config)
     return config

@@ -3,7 +3,9 @@
 A digest never changes its meaning, so what is kept never gets old; it may be deleted at any time.
 """
 
+import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +16,12 @@ from kit.lab.files import write_whole
 from kit.layer.changeset import Changeset
 from kit.layer.tree import Entry, Kind
 from kit.oci.config import ImageConfig
-from kit.oci.digest import DiffID, Digest, hex_of
+from kit.oci.digest import DiffID, Digest, hex_of, parse_digest
 
 _VERSION = 1
 """Changes when the rows do: what an older Layerlab wrote is then read anew from the engine."""
+_HEX = re.compile(r"[0-9a-f]{64}")
+"""A path without a digest in it says nothing of what lies there."""
 
 
 class Indexes:
@@ -25,6 +29,7 @@ class Indexes:
 
     def __init__(self, root: Path) -> None:
         self._layers, self._configs = root / f"layers{_VERSION}", root / f"configs{_VERSION}"
+        self._places = root / f"places{_VERSION}"
 
     def find_layer(self, diff_id: DiffID) -> Changeset | None:
         try:
@@ -36,6 +41,17 @@ class Indexes:
     def put_layer(self, diff_id: DiffID, changeset: Changeset) -> None:
         write_whole(self._layers / hex_of(diff_id), zlib.compress(json.dumps(_rows(changeset)).encode(), 1))
 
+    def find_place(self, path: str) -> DiffID | None:
+        """The layer that lies at ``path`` in what engines save: they name a layer there by its content."""
+        try:
+            return DiffID(parse_digest((self._places / _name_of(path)).read_text()))
+        except (OSError, ValueError, Invalid):
+            return None
+
+    def put_place(self, path: str, diff_id: DiffID) -> None:
+        if _HEX.search(path):
+            write_whole(self._places / _name_of(path), diff_id.encode())
+
     def find_config(self, engine_id: Digest) -> ImageConfig | None:
         try:
             return ImageConfig.parse((self._configs / hex_of(engine_id)).read_bytes())
@@ -44,6 +60,10 @@ class Indexes:
 
     def put_config(self, engine_id: Digest, config: ImageConfig) -> None:
         write_whole(self._configs / hex_of(engine_id), config.raw)
+
+
+def _name_of(path: str) -> str:
+    return hashlib.sha256(path.encode()).hexdigest()
 
 
 def _rows(changeset: Changeset) -> dict[str, Any]:

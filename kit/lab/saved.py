@@ -12,6 +12,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Generic, TypeVar, cast
 
@@ -32,10 +33,14 @@ Seen = TypeVar("Seen")
 
 @dataclass
 class Saved(Generic[Seen]):
-    """An archive that was read: its JSON documents by path, and what was seen of each layer, by diff_id."""
+    """An archive that was read: its JSON documents by path, and what was seen of each layer, by diff_id.
+
+    ``places`` are the paths at which layers lay. Engines derive them from the content.
+    """
 
     documents: dict[str, bytes] = field(default_factory=dict)
     layers: dict[DiffID, Seen] = field(default_factory=dict)
+    places: dict[str, DiffID] = field(default_factory=dict)
 
     def config(self) -> ImageConfig:
         """The config of the one image in the archive.
@@ -80,10 +85,14 @@ def _blob(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
 
-def read_saved(stream: Iterable[bytes], look: Callable[[BinaryIO], Seen]) -> Saved[Seen]:
+def read_saved(
+    stream: Iterable[bytes],
+    look: Callable[[BinaryIO], Seen],
+    known: Callable[[str], tuple[DiffID, Seen] | None] = lambda path: None,
+) -> Saved[Seen]:
     """Everything in the archive that ``docker save`` streams: ``look`` sees each layer's uncompressed tar.
 
-    ``look`` need not read to the end.
+    ``look`` need not read to the end. A layer that ``known`` recognises by its path in the archive is passed over.
 
     Raises:
         Invalid: it is damaged, or holds a layer that can't be used; also what ``look`` raises.
@@ -93,6 +102,9 @@ def read_saved(stream: Iterable[bytes], look: Callable[[BinaryIO], Seen]) -> Sav
     for path, entry, contents in members(_Pieces(stream)):
         if entry.kind is not Kind.FILE or entry.hardlink:
             continue
+        if found := known(path):
+            saved.layers[found[0]] = found[1]
+            continue
         head = contents.read(min(entry.size, 512))
         rest = cast(BinaryIO, _Joined(head, contents))
         if _is_document(head) and entry.size <= min(_LARGEST_DOCUMENT, room):
@@ -100,8 +112,27 @@ def read_saved(stream: Iterable[bytes], look: Callable[[BinaryIO], Seen]) -> Sav
             room -= entry.size
         elif (opened := _layer_stream(head, rest)) is not None:
             diff_id, seen = _read_layer(opened, look)
-            saved.layers[diff_id] = seen
+            saved.layers[diff_id], saved.places[path] = seen, diff_id
     return saved
+
+
+def read_config(stream: Iterable[bytes]) -> ImageConfig:
+    """The config of the one image in the archive; what comes after it is not read.
+
+    Raises:
+        Invalid: the archive names none, or one that is not in it.
+    """
+    saved, room = Saved[None](), _DOCUMENTS
+    for path, entry, contents in members(_Pieces(stream)):
+        if entry.kind is not Kind.FILE or entry.hardlink or entry.size > min(_LARGEST_DOCUMENT, room):
+            continue
+        head = contents.read(min(entry.size, 512))
+        if _is_document(head):
+            saved.documents[path] = _all(cast(BinaryIO, _Joined(head, contents)))
+            room -= entry.size
+            with suppress(Invalid):
+                return saved.config()
+    return saved.config()
 
 
 def _is_document(head: bytes) -> bool:

@@ -1,8 +1,12 @@
 """An image, opened: the same facts on each engine."""
 
+import os
+from dataclasses import replace
+
 import pytest
 
 import kit
+from kit.lab.home import Home
 
 pytestmark = pytest.mark.timeout(180)
 TEXT = """
@@ -75,3 +79,60 @@ def test_a_family_is_told_by_layers(lab, mine):
         kit.family(f"{mine}/nothing:1")
     with pytest.raises(kit.Invalid, match="name some images"):
         kit.family()
+
+
+class Counting:
+    """The client's own way to save an image, counting the bytes that are read of it."""
+
+    def __init__(self, api):
+        self.read, self._get = 0, api.get_image
+
+    def __call__(self, *words, **options):
+        for piece in self._get(*words, **options):
+            self.read += len(piece)
+            yield piece
+
+
+BIG = 'FROM scratch\nCOPY big /\nCMD ["/big"]\n'
+
+
+@pytest.fixture
+def counting(lab, monkeypatch, tmp_path):
+    """Nothing is known of any image; what is read from now on is counted, and what is hashed is listed."""
+    from kit.lab import images
+
+    counter, scanned, scan = Counting(lab.client.api), [], images.scan
+    monkeypatch.setattr(lab.client.api, "get_image", counter)
+    monkeypatch.setattr(images, "scan", lambda tar: scanned.append(tar) or scan(tar))
+    return counter, scanned, replace(lab, home=Home(tmp_path / "home", tmp_path))
+
+
+def test_of_an_image_whose_layers_are_known_only_the_configuration_is_read(counting, lab, mine):
+    counter, scanned, fresh = counting
+    big = os.urandom(12_000_000)
+    kit.build(dockerfile=BIG, files={"big": big}, tag=f"{mine}/one:1")
+    kit.build(dockerfile=BIG + "LABEL who=ada\n", files={"big": big}, tag=f"{mine}/two:1")
+    one = kit.image(f"{mine}/one:1", lab=fresh)
+    assert len(scanned) == 1 and counter.read > 12_000_000
+    counter.read = 0
+    two = kit.image(f"{mine}/two:1", lab=fresh)
+    assert two.labels == {"who": "ada"} and two.files == one.files and two.diff_ids == one.diff_ids
+    assert len(scanned) == 1, "no layer was looked into again"
+    if lab.kind == "Layerlab":
+        assert counter.read < 6_000_000, "and the rest of the archive was not asked for"
+    assert kit.image(f"{mine}/two:1", lab=fresh).config == two.config
+
+
+def test_a_layer_that_is_known_is_not_looked_into_again_when_there_is_one_above_it(counting, mine):
+    _, scanned, fresh = counting
+    kit.build(dockerfile=BIG, files={"big": os.urandom(100_000)}, tag=f"{mine}/parent:1")
+    for number in range(3):
+        text = f"FROM {mine}/parent:1\nCOPY small /\n"
+        kit.build(dockerfile=text, files={"small": f"{mine} {number}"}, tag=f"{mine}/child:{number}")
+    seen = []
+    for number in range(3):
+        scanned.clear()
+        child = kit.image(f"{mine}/child:{number}", lab=fresh)
+        assert set(child.files) == {"big", "small"} and len(child.layers) == 2
+        seen.append(len(scanned))
+    assert seen == [2, 1, 1]

@@ -19,7 +19,7 @@ from kit.layer.tarball import Member, archive
 from kit.layer.tree import Entry, Kind
 from kit.oci.config import ImageConfig
 from kit.oci.descriptor import OCI_CONFIG, OCI_LAYER, Descriptor
-from kit.oci.digest import ImageID, hex_of
+from kit.oci.digest import DiffID, ImageID, hex_of
 from kit.oci.manifest import Index, Manifest
 from kit.oci.reference import Reference, parse_reference
 
@@ -69,21 +69,17 @@ def save(store: Store, images: dict[ImageID, list[Reference]]) -> Iterator[bytes
 
 
 def _members(store: Store, images: dict[ImageID, list[Reference]]) -> Iterator[Member]:
+    """Documents first: who knows the layers already need not read on."""
     for folder in ("blobs", "blobs/sha256"):
         yield Member(folder, Entry(Kind.DIRECTORY, 0o755), io.BytesIO())
     listed: list[dict[str, Any]] = []
     index: list[Descriptor] = []
     repositories: dict[str, dict[str, str]] = {}
-    written: set[str] = set()
+    wanted: dict[DiffID, None] = {}
     for image, tags in images.items():
         config = store.images.get(image)
         manifest = _manifest(store, config)
-        for diff_id in config.diff_ids:
-            if diff_id not in written:
-                written.add(diff_id)
-                layer = store.layers.get(diff_id)
-                with store.layers.open(diff_id) as tar:
-                    yield Member(_blob(diff_id), Entry(Kind.FILE, 0o644, size=layer.tar_size), tar)
+        wanted |= dict.fromkeys(config.diff_ids)
         yield _file(_blob(image), config.raw)
         yield _file(_blob(manifest.digest), manifest.raw)
         layers = [_blob(diff_id) for diff_id in config.diff_ids]
@@ -99,6 +95,10 @@ def _members(store: Store, images: dict[ImageID, list[Reference]]) -> Iterator[M
     yield _file("manifest.json", json.dumps(listed, separators=(",", ":")).encode())
     if repositories:
         yield _file("repositories", json.dumps(repositories, separators=(",", ":")).encode())
+    for diff_id in wanted:
+        with store.layers.open(diff_id) as tar:
+            size = store.layers.get(diff_id).tar_size
+            yield Member(_blob(diff_id), Entry(Kind.FILE, 0o644, size=size), tar)
 
 
 def _manifest(store: Store, config: ImageConfig) -> Manifest:
