@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from kit.lab.registries import manifest, registry, requests
     from kit.lab.reset import reset
     from kit.lab.run import run
+    from kit.lab.seal import seal
     from kit.lab.serving import serve
     from kit.lab.workbench import workbench
 
@@ -77,6 +78,7 @@ _WHERE = {
     "requests": "kit.lab.registries:requests",
     "reset": "kit.lab.reset:reset",
     "run": "kit.lab.run:run",
+    "seal": "kit.lab.seal:seal",
     "serve": "kit.lab.serving:serve",
     "solution": "kit.lab.checking:solution",
     "tag": "kit.lab.names:tag",
@@ -119,6 +121,7 @@ __all__ = [
     "requests",
     "reset",
     "run",
+    "seal",
     "serve",
     "solution",
     "tag",

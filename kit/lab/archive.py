@@ -1,4 +1,4 @@
-"""An image of one layer as the archive that every engine loads.
+"""An image as the archive that every engine loads.
 
 Source: moby, image/tarexport (the layout of ``docker save``, which ``docker load`` reads).
 """
@@ -15,17 +15,23 @@ from kit.oci.digest import DiffID, parse_digest
 _CHUNK = 1 << 20
 
 
-def pack(name: str, config: ImageConfig, layer: Path) -> Iterator[bytes]:
-    """The archive in pieces: manifest, config, then the layer's tar, which is read as it is sent."""
-    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+def pack(name: str, config: ImageConfig, *layers: Path) -> Iterator[bytes]:
+    """The archive in pieces: manifest, config, then the layers' tars, which are read as they are sent.
+
+    ``layers`` bottom first, in the order of the config's diff_ids.
+    """
+    paths = [f"layer{number}.tar" for number in range(len(layers))]
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": paths}]
     for path, content in (("manifest.json", json.dumps(manifest).encode()), ("config.json", config.raw)):
         yield _header(path, len(content)) + content + _padding(len(content))
-    size = layer.stat().st_size
-    yield _header("layer.tar", size)
-    with layer.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            yield piece
-    yield _padding(size) + bytes(2 * tarfile.BLOCKSIZE)
+    for path, layer in zip(paths, layers, strict=True):
+        size = layer.stat().st_size
+        yield _header(path, size)
+        with layer.open("rb") as file:
+            while piece := file.read(_CHUNK):
+                yield piece
+        yield _padding(size)
+    yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 def diff_id(layer: Path) -> DiffID:

@@ -69,7 +69,9 @@ def _parser() -> argparse.ArgumentParser:
     _with_json(actions.add_parser("status", help="whether it runs")).set_defaults(run=_registry_status)
 
     parents = commands.add_parser("parents", help="make the parent images of the course")
-    parents.add_argument("names", nargs="*", metavar="NAME", help="such as debian:13; all without a name")
+    parents.add_argument(
+        "names", nargs="*", metavar="NAME", help="such as debian:13; without a name those that most notebooks need"
+    )
     parents.set_defaults(run=_parents)
 
     cli_rubrics.add_commands(commands)
@@ -163,10 +165,10 @@ def _registry_status(options: argparse.Namespace) -> int:
 
 def _parents(options: argparse.Namespace) -> int:
     from kit.lab.connect import connect
-    from kit.lab.parents import RECIPES, make_parents
+    from kit.lab.parents import USUAL, make_parents
 
     lab = connect()
-    make_parents(lab.client, options.names or RECIPES, lab.home.root, lambda line: print(line, flush=True))
+    make_parents(lab.client, options.names or USUAL, lab.home.root, lambda line: print(line, flush=True))
     return DONE
 
 

@@ -15,7 +15,7 @@ from kit.lab.asking import asking
 from kit.lab.connect import Lab, connect
 from kit.lab.home import Home, find_home
 from kit.lab.images import NoSuchImage
-from kit.lab.parents import RECIPES
+from kit.lab.parents import USUAL
 from kit.lab.registry import PROGRAMS, registry_status
 from kit.views.models.doctor import LIMITED, MISSING, WORKS, Checkup, Finding
 from kit.views.words import size_words
@@ -63,7 +63,7 @@ def _isolators(lab: Lab | None) -> Finding:
 
 
 def _parents(lab: Lab | None) -> Iterator[Finding]:
-    for name in RECIPES:
+    for name in USUAL:
         if lab is None:
             yield Finding(name, LIMITED, "no engine to look into")
             continue

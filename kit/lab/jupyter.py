@@ -13,7 +13,7 @@ from kit.lab.connect import connect
 from kit.lab.files import write_whole
 from kit.lab.home import find_home
 from kit.lab.notebooks import FIRST, project
-from kit.lab.parents import RECIPES, make_parents
+from kit.lab.parents import USUAL, make_parents
 from kit.lab.registry import start_registry
 
 _SETTINGS = {
@@ -61,7 +61,7 @@ def _ours(first: Path, options: Sequence[str]) -> Iterator[str]:
 def _prepare() -> None:
     lab = connect()
     _say(f"Engine: {lab.kind} {lab.version} at {lab.docker_host}")
-    for name in RECIPES:
+    for name in USUAL:
         try:
             make_parents(lab.client, [name], lab.home.root, _say)
         except KitError as error:

@@ -3,12 +3,12 @@
 from kit.lab.asking import asking
 from kit.lab.connect import Lab, connect
 from kit.lab.display import Live
-from kit.lab.parents import RECIPES, make_parents
+from kit.lab.parents import USUAL, make_parents
 from kit.views.models.parents import ParentsCard
 
 
 def parents(*names: str, lab: Lab | None = None) -> ParentsCard:
-    """Make the named parents, or all; what the engine has is left as it is.
+    """Make the named parents, or those that most notebooks need; what the engine has is left as it is.
 
     Raises:
         Invalid: there is no such parent. Unavailable: a tool or the network is missing; the text says which.
@@ -21,7 +21,7 @@ def parents(*names: str, lab: Lab | None = None) -> ParentsCard:
             live.show(ParentsCard(tuple(rows), line))
             live.line(line)
 
-        for name in names or RECIPES:
+        for name in names or USUAL:
             (made,) = make_parents(lab.client, [name], lab.home.root, progress)
             rows.append((made.name, made.image_id, made.origin))
         live.vanish()

@@ -1,8 +1,8 @@
 """The images that the course builds upon, made here from Debian's packages.
 
-``debian:13``, ``busybox:1`` and ``web:1`` are made once, as root file system tars under ``home/parents``, and
-loaded into any engine from there. The same packages give the same tar, byte for byte and whoever made it, and the
-image around it is always the same, so every learner's parent has the same image ID. With
+``debian:13``, ``busybox:1``, ``web:1`` and ``tools:1`` are made once, as root file system tars under
+``home/parents``, and loaded into any engine from there. The same packages give the same tar, byte for byte and
+whoever made it, and the image around it is always the same, so every learner's parent has the same image ID. With
 ``LAYERLAB_PARENTS=hub`` those that Docker Hub has are pulled instead.
 
 An image that somebody pulled under one of these names is left as it is: it serves as well.
@@ -24,11 +24,14 @@ import docker
 from kit.errors import Invalid, Unavailable
 from kit.lab import archive, canonical
 from kit.lab.rootfs import BUSYBOX, DEBIAN, SOURCE_DATE, SOURCE_DATE_EPOCH, WEB, Recipe
+from kit.lab.toolchain import TOOLS
 from kit.oci.config import History, ImageConfig, RunConfig
 from kit.oci.descriptor import Platform
 from kit.oci.digest import DiffID
 
-RECIPES: Mapping[str, Recipe] = {"busybox:1": BUSYBOX, "debian:13": DEBIAN, "web:1": WEB}
+RECIPES: Mapping[str, Recipe] = {"busybox:1": BUSYBOX, "debian:13": DEBIAN, "tools:1": TOOLS, "web:1": WEB}
+USUAL = [name for name, recipe in RECIPES.items() if recipe.usual]
+"""Those that nearly every notebook needs; a notebook that needs another one asks for it."""
 
 _MARK = "layerlab parent "
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

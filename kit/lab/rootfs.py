@@ -40,7 +40,7 @@ _APT_SETTINGS = {
 }
 
 _BUSYBOX = Path("/bin/busybox")
-_USERS = """\
+USERS = """\
 root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/usr/sbin:/bin/false
 bin:x:2:2:bin:/bin:/bin/false
@@ -51,7 +51,7 @@ www-data:x:33:33:www-data:/var/www:/bin/false
 operator:x:37:37:Operator:/var:/bin/false
 nobody:x:65534:65534:nobody:/home:/bin/false
 """
-_GROUPS = "".join(
+GROUPS = "".join(
     f"{name}:x:{number}:\n"
     for name, number in (
         *(("root", 0), ("daemon", 1), ("bin", 2), ("sys", 3), ("adm", 4), ("tty", 5), ("disk", 6), ("mail", 8)),
@@ -59,7 +59,7 @@ _GROUPS = "".join(
         ("nogroup", 65534),
     )
 )
-_SHADOW = "".join(f"{line.partition(':')[0]}:*:20454:0:99999:7:::\n" for line in _USERS.splitlines())
+_SHADOW = "".join(f"{line.partition(':')[0]}:*:20454:0:99999:7:::\n" for line in USERS.splitlines())
 _DIRECTORIES = {
     **dict.fromkeys(("bin", "dev", "etc", "home", "proc", "sys", "usr", "usr/bin", "usr/sbin"), 0o755),
     **dict.fromkeys(("var", "var/spool", "var/spool/mail", "var/www"), 0o755),
@@ -76,7 +76,7 @@ class Recipe:
     """How one root file system is made: ``make(tar, progress)`` writes it.
 
     ``make_in_engine(client, tar, progress)`` does so with less: an engine runs what needs root. ``on_hub``: whether
-    Docker Hub has an image of that name.
+    Docker Hub has an image of that name. ``usual``: whether it is made before anybody asks for it by its name.
     """
 
     title: str
@@ -85,6 +85,7 @@ class Recipe:
     ingredients: str = field(repr=False)
     make_in_engine: Callable[[docker.DockerClient, Path, Progress], None] | None = None
     on_hub: bool = True
+    usual: bool = True
 
     @property
     def digest(self) -> str:
@@ -169,7 +170,7 @@ def _busybox_entries(
     for path, mode in (_DIRECTORIES | ({"www": 0o755} if pages else {})).items():
         yield _entry(path, mode, tarfile.DIRTYPE), b""
     files = {path: (0o644, text) for path, text in pages.items()}
-    files |= {"etc/passwd": (0o644, _USERS), "etc/group": (0o644, _GROUPS), "etc/shadow": (0o600, _SHADOW)}
+    files |= {"etc/passwd": (0o644, USERS), "etc/group": (0o644, GROUPS), "etc/shadow": (0o600, _SHADOW)}
     for path, (mode, text) in files.items():
         yield _entry(path, mode, size=len(text)), text.encode()
     yield _entry("bin/busybox", 0o755, size=len(program)), program
@@ -208,7 +209,7 @@ BUSYBOX = Recipe(
     title="busybox-static",
     command=("sh",),
     make=_make_busybox,
-    ingredients=_USERS + _GROUPS + repr(_DIRECTORIES),
+    ingredients=USERS + GROUPS + repr(_DIRECTORIES),
 )
 WEB = Recipe(
     title="busybox-static with a web server's pages",

@@ -97,7 +97,7 @@ def test_when_every_way_of_mmdebstrap_fails_its_last_words_are_told(
 
 
 def test_an_unknown_parent_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="no parent image is called 'fedora:40': there are busybox:1, debian:13, web:1"):
+    with pytest.raises(Invalid, match="no parent image is called 'fedora:40': there are busybox:1, debian:13, tools:1, web:1"):
         parents.make_parents(docker.DockerClient("unix:///nowhere", version="1.41"), ["fedora:40"], tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_an_archive_is_a_tar_of_manifest_config_and_layer(tmp_path: Path) -> Non
     layer.write_bytes(b"x" * 700)
     config = ImageConfig.of(run=RunConfig())
     with tarfile.open(fileobj=io.BytesIO(b"".join(archive.pack("a:1", config, layer)))) as tar:
-        assert tar.getnames() == ["manifest.json", "config.json", "layer.tar"]
+        assert tar.getnames() == ["manifest.json", "config.json", "layer0.tar"]
         content = tar.extractfile("layer.tar")
         assert content and content.read() == b"x" * 700
 
@@ -191,3 +191,27 @@ def test_the_canonical_form_does_not_depend_on_who_packed_it(tmp_path: Path) -> 
         canonical.write(tmp_path / f"raw{number}", tmp_path / f"out{number}", latest=1_000_000_000)
     assert (tmp_path / "out0").read_bytes() == (tmp_path / "out1").read_bytes()
     assert list(entries(tmp_path / "out0")) == ["a", "b/dev"]
+
+
+# ---- tools:1
+
+
+def test_the_kitchen_has_what_a_compiler_needs_and_nothing_of_what_it_does_not(cache: Path) -> None:
+    found = entries(parents.root_tar("tools:1", cache))
+    names = {path.rpartition("/")[2] for path in found}
+    assert {"cc1", "gcc", "musl-gcc", "libc.a", "stdio.h", "sh", "busybox", "passwd"} <= names
+    assert not {"lto1", "libasan.so.8", "Packages"} & names and not any("/doc/" in path for path in found)
+    assert sum(entry.size for entry in found.values() if entry.isreg()) < 150_000_000
+    assert {(entry.uid, entry.gid) for entry in found.values()} == {(0, 0)}
+
+
+def test_a_compiler_that_can_not_be_had_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match="apt-get install mmdebstrap"):
+        parents.root_tar("tools:1", tmp_path)
+    program = tmp_path / "mmdebstrap"
+    program.write_text("#!/bin/sh\necho no network here >&2\nexit 1\n")
+    program.chmod(0o755)
+    with pytest.raises(Unavailable, match="no network here"):
+        parents.root_tar("tools:1", tmp_path)
+    assert not list((tmp_path / "parents").glob("tools*"))
