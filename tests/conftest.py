@@ -15,6 +15,7 @@ from kit.errors import Unavailable
 from kit.lab.parents import root_tar
 
 PROJECT = Path(__file__).parent.parent
+sys.path.insert(0, str(PROJECT / "tests"))  # for ``driving``
 ORDINARY_USER = 1000
 
 UserCode = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -3,7 +3,8 @@
 ``debian:13``, ``busybox:1``, ``web:1`` and ``tools:1`` are made once, as root file system tars under
 ``home/parents``, and loaded into any engine from there. The same packages give the same tar, byte for byte and
 whoever made it, and the image around it is always the same, so every learner's parent has the same image ID. With
-``LAYERLAB_PARENTS=hub`` those that Docker Hub has are pulled instead.
+``LAYERLAB_PARENTS=hub`` those that Docker Hub has are pulled instead; with ``LAYERLAB_PARENTS=/a/directory`` the tars
+that somebody else has made are taken from there, as in a classroom or on a hub.
 
 An image that somebody pulled under one of these names is left as it is: it serves as well.
 
@@ -80,7 +81,7 @@ def root_tar(
     recipe = RECIPES[name]
     directory = home / "parents"
     directory.mkdir(parents=True, exist_ok=True)
-    tar = directory / f"{name.replace(':', '-')}-{recipe.digest[:12]}.tar"
+    tar = directory / _file_name(name)
     with _only_one(directory / ".lock"):
         if not tar.exists():
             progress(f"{name}: making the root file system")
@@ -116,11 +117,23 @@ def _make(
     if recipe.on_hub and environment.get("LAYERLAB_PARENTS") == "hub":
         progress(f"{name}: pulling")
         return Parent(name, client.images.pull(name).id, "pulled")
-    tar = root_tar(name, home, progress, client=client)
+    tar = _find_ready(name, environment) or root_tar(name, home, progress, client=client)
     config = _config(archive.diff_id(tar), recipe, mark)
     progress(f"{name}: loading into the engine")
     client.images.load(archive.pack(name, config, tar))
     return Parent(name, client.images.get(name).id, "made")
+
+
+def _find_ready(name: str, environment: Mapping[str, str]) -> Path | None:
+    """The tar in the directory that LAYERLAB_PARENTS names."""
+    place = environment.get("LAYERLAB_PARENTS", "")
+    tar = Path(place) / _file_name(name)
+    return tar if os.path.isabs(place) and tar.is_file() else None
+
+
+def _file_name(name: str) -> str:
+    """It tells the recipe, so that what an older one made is not taken for it."""
+    return f"{name.replace(':', '-')}-{RECIPES[name].digest[:12]}.tar"
 
 
 def _is_there(client: docker.DockerClient, name: str, mark: str) -> bool:

@@ -8,10 +8,13 @@ one static program with a name for each thing it can do; ``web:1`` is that and t
 import hashlib
 import io
 import os
+import signal
 import subprocess
 import tarfile
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +29,8 @@ Progress = Callable[[str], None]
 SOURCE_DATE = "2026-01-01T00:00:00Z"
 SOURCE_DATE_EPOCH = 1767225600
 _FORM = "1"  # To be counted up when ``canonical`` writes other bytes for the same files.
+_PATIENCE = 300.0
+"""Seconds: apt below fakechroot now and then waits forever for itself."""
 
 _CLEAN = '"rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true";'
 _APT_SETTINGS = {
@@ -127,7 +132,9 @@ def _mmdebstrap(mode: str, tar: Path, progress: Progress) -> str:
         ]
         environment = os.environ | {"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH), "LC_ALL": "C.UTF-8"}
         try:
-            process = subprocess.Popen(command, env=environment, text=True, stderr=subprocess.PIPE)
+            process = subprocess.Popen(
+                command, env=environment, text=True, stderr=subprocess.PIPE, start_new_session=True
+            )
         except FileNotFoundError as error:
             raise Unavailable(
                 "debian:13 is made with mmdebstrap, which is not installed: "
@@ -137,16 +144,30 @@ def _mmdebstrap(mode: str, tar: Path, progress: Progress) -> str:
         return _follow(process, progress)
 
 
-def _follow(process: "subprocess.Popen[str]", progress: Progress) -> str:
-    """ "" or its first word of error, which is the cause of all later ones."""
-    errors = []
+def _follow(process: "subprocess.Popen[str]", progress: Progress, patience: float = _PATIENCE) -> str:
+    """ "" or its first word of error, which is the cause of all later ones. What says nothing for long is ended."""
+    errors, hung = [], threading.Event()
+
+    def end() -> None:
+        hung.set()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
     with process:
-        for line in process.stderr or ():
+        assert process.stderr
+        line = "begun"
+        while line:
+            watch = threading.Timer(patience, end)
+            watch.start()
+            line = process.stderr.readline()
+            watch.cancel()
             kind, _, text = line.strip().partition(":")
             if kind in ("I", "W"):
                 progress(f"debian:13:{text}")
             elif kind == "E":
                 errors.append(text.strip()[:200])
+    if hung.is_set():
+        return f"it said nothing for {patience:.0f} s, and was ended"
     return "" if process.returncode == 0 else next(iter(errors), f"exit code {process.returncode}")
 
 

@@ -15,21 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 
+import driving
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 PROJECT = Path(__file__).parents[2]
 PATIENCE = 180
 """Seconds until JupyterLab says where it is: two parent images are loaded before."""
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
 @dataclass(frozen=True)
-class Lab:
-    """A running JupyterLab. ``notebooks`` is a copy, so that a browser's autosave changes no lesson."""
+class Lab(driving.Lab):
+    """``notebooks`` is a copy, so that a browser's autosave changes no lesson."""
 
-    url: str
-    token: str
     notebooks: Path
 
 
@@ -87,10 +85,5 @@ def _address(server: "subprocess.Popen[str]") -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("no chromium: run `make engines`")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=QUIET)
+    with driving.chromium() as browser:
         yield browser
-        browser.close()

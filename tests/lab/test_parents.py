@@ -3,8 +3,10 @@
 import io
 import os
 import stat
+import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,16 @@ def test_a_program_that_needs_a_loader_is_no_static_busybox() -> None:
     assert not rootfs._needs_loader(Path("/bin/busybox").read_bytes())
 
 
+def test_what_hangs_while_a_parent_is_made_is_ended_with_all_that_it_started() -> None:
+    script = "sleep 600 & echo I:$! >&2; wait"
+    process = subprocess.Popen(["sh", "-c", script], text=True, stderr=subprocess.PIPE, start_new_session=True)
+    said: list[str] = []
+    assert rootfs._follow(process, said.append, patience=0.5) == "it said nothing for 0 s, and was ended"
+    (begun,) = (Path("/proc") / line.rpartition(":")[2] / "stat" for line in said)
+    while begun.exists() and begun.read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.05)
+
+
 def test_without_mmdebstrap_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match=r"apt-get install mmdebstrap .*LAYERLAB_PARENTS=hub"):
@@ -121,6 +133,17 @@ def test_busybox_is_made_once_and_runs(engine: docker.DockerClient, tmp_path: Pa
     assert engine.containers.run("busybox:1", "id -un", remove=True) == b"root\n"
     (again,) = parents.make_parents(engine, ["busybox:1"], tmp_path / "other")
     assert again == parents.Parent("busybox:1", made.image_id, "there")
+
+
+def test_what_a_teacher_has_made_is_taken_from_the_directory_that_the_environment_names(
+    engine: docker.DockerClient, tmp_path: Path
+) -> None:
+    ready = parents.root_tar("busybox:1", tmp_path / "teacher")
+    told = {"LAYERLAB_PARENTS": str(ready.parent)}
+    parents.make_parents(engine, ["busybox:1"], tmp_path / "learner", environment=told)
+    assert engine.containers.run("busybox:1", "id -un", remove=True) == b"root\n"
+    assert not (tmp_path / "learner").exists(), "nothing was made here"
+    assert parents._find_ready("web:1", told) is None, "what is not there is made as usual"
 
 
 def test_a_parent_of_an_older_recipe_is_made_anew(engine: docker.DockerClient, tmp_path: Path) -> None:

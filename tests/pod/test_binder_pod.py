@@ -4,16 +4,11 @@ The pod has the packages of ``binder/apt.txt`` and this project, read-only. Noth
 what a learner runs: the engine, a parent, a registry, the lesson with its solutions.
 """
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
+from docker.models.containers import Container
 
-PROJECT = Path(__file__).parents[2]
-PACKAGES = [line for line in (PROJECT / "binder/apt.txt").read_text().split() if line]
 POD = {
     "user": "1000",
     "security_opt": ["no-new-privileges"],
@@ -23,60 +18,9 @@ POD = {
 }
 
 
-def release() -> dict[str, str]:
-    lines = Path("/etc/os-release").read_text().splitlines()
-    return {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
-
-
-@pytest.fixture(scope="session")
-def pod_image(dockerd, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An image of this machine's own Debian with python3 and the packages that Binder installs."""
-    name = f"layerlab-pod:{release().get('VERSION_CODENAME', 'unknown')}-{sys.version_info.minor}"
-    if any(name in image.tags for image in dockerd.images.list()):
-        return name
-    if release().get("ID") != "debian" or os.geteuid() != 0:
-        pytest.skip("making the pod's image needs Debian and root")
-    archive = tmp_path_factory.mktemp("pod") / "root.tar"
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(['python3', *PACKAGES])}"]
-    subprocess.run([*command, release()["VERSION_CODENAME"], str(archive)], check=True, timeout=900)
-    repository, _, tag = name.partition(":")
-    with archive.open("rb") as tar:
-        dockerd.api.import_image_from_data(tar, repository=repository, tag=tag)
-    return name
-
-
 @pytest.fixture(scope="module")
-def pod(dockerd, pod_image: str) -> Iterator[object]:
-    """A running pod; the project stands read-only in /srv, /home/jovyan is the user's own."""
-    packages = Path(pytest.__file__).parents[1]
-    container = dockerd.containers.run(
-        pod_image,
-        ["sleep", "3600"],
-        detach=True,
-        init=True,
-        environment={
-            "HOME": "/home/jovyan",
-            "PYTHONPATH": "/srv/layerlab:/srv/packages",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "NB_USER": "jovyan",
-            "USER": "jovyan",
-            "LAYERLAB_PROJECT": "/srv/layerlab",
-        },
-        volumes={
-            str(PROJECT): {"bind": "/srv/layerlab", "mode": "ro"},
-            str(packages): {"bind": "/srv/packages", "mode": "ro"},
-        },
-        tmpfs={"/home/jovyan": "uid=1000,gid=1000,mode=0755,exec,size=3g"},
-        working_dir="/home/jovyan",
-        **POD,
-    )
-    code, output = container.exec_run(["python3", "-c", "import sys; print(sys.version_info[:2])"])
-    if code or output.decode().strip() != str(sys.version_info[:2]):
-        container.remove(force=True)
-        wanted, there = sys.version_info[:2], output.decode().strip()
-        pytest.skip(f"the tests' packages are for Python {wanted}, Debian's is {there}")
-    yield container
-    container.remove(force=True)
+def pod(run_home: Callable[..., Container]) -> Container:
+    return run_home(**POD)
 
 
 def inside(pod, *words: str) -> str:

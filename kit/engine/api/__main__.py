@@ -48,8 +48,18 @@ async def serve(make: Callable[[], Engine], path: Path) -> None:
             path.unlink()
 
 
+def make_room_for_temporary_files(home: Path) -> None:
+    """Each container has a place in it. Where nobody may write to /tmp, as on a read-only root, it is in the home."""
+    usual = (os.environ.get("TMPDIR", ""), "/tmp", "/var/tmp")
+    if not any(os.access(place, os.W_OK | os.X_OK) for place in usual):
+        room = home / "tmp"
+        room.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ["TMPDIR"] = str(room)
+
+
 def main() -> int:
     asked = arguments()
+    make_room_for_temporary_files(asked.home)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     threading.excepthook = lambda told: logging.error("in thread %s", told.thread, exc_info=told.exc_value)
     mirror = {"LAYERLAB_REGISTRY_MIRROR": asked.registry_mirror} if asked.registry_mirror else {}
