@@ -4,7 +4,7 @@ Never an engine's own ``.Id``, ``Parent``, SIZE or the wording of the history: D
 mean something else by them.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, Protocol, TypeAlias
 
 
@@ -40,6 +40,8 @@ class Layer(Protocol):
     @property
     def files(self) -> Mapping[str, Entry]: ...
     @property
+    def size(self) -> int: ...
+    @property
     def removed(self) -> Set[str]: ...
 
 
@@ -53,7 +55,8 @@ class Line(Protocol):
 
 
 class Image(Protocol):
-    """An image. ``layers`` bottom first; ``files`` as a container sees them; ``stored`` bytes of all layers."""
+    """An image. ``layers`` bottom first; ``files`` as a container sees them; ``stored`` bytes of all layers,
+    ``dead`` those that no container sees."""
 
     @property
     def id(self) -> str: ...
@@ -65,6 +68,8 @@ class Image(Protocol):
     def config(self) -> Mapping[str, Any]: ...
     @property
     def stored(self) -> int: ...
+    @property
+    def dead(self) -> int: ...
     @property
     def history(self) -> Sequence[Line]: ...
 
@@ -78,6 +83,17 @@ class Result(Protocol):
     def out(self) -> str: ...
     @property
     def err(self) -> str: ...
+
+
+class Place(Protocol):
+    """Where a text is: "file" (``words`` its path in ``layer``), "history", or a key of the configuration."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def words(self) -> str: ...
+    @property
+    def layer(self) -> int | None: ...
 
 
 class Service(Protocol):
@@ -197,6 +213,8 @@ class Hadolint(Protocol):
 Images: TypeAlias = Callable[[str], Image]
 Run: TypeAlias = Callable[..., Result]
 Serve: TypeAlias = Callable[..., Service]
+Grep: TypeAlias = Callable[[str, str], Iterable[Place]]
+Peek: TypeAlias = Callable[[str, str], Mapping[int, bytes]]
 Containers: TypeAlias = Callable[[str], Container | None]
 Manifests: TypeAlias = Callable[[str], Manifest]
 Answers: TypeAlias = Mapping[str, Any]

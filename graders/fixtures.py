@@ -4,7 +4,7 @@ Facts come from the image itself, from running it, from the registry, and from a
 A criterion never talks to an engine itself.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from graders.facts import (
     Asked,
     Container,
     Containers,
+    Grep,
     Hadolint,
     Image,
     Images,
     Manifest,
     Manifests,
+    Peek,
+    Place,
     Probe,
     Rebuild,
     Registry,
@@ -109,6 +112,31 @@ def serve(images: Images) -> Serve:
         return kit.serve(reference, *args, port=port, path=path)
 
     return serve_image
+
+
+@pytest.fixture(scope="session")
+def grep(images: Images) -> Grep:
+    """Where in an image's layers, history and configuration a text is: ``grep(text, reference)``."""
+
+    def places(text: str, reference: str) -> Iterable[Place]:
+        images(reference)
+        return kit.grep(text, reference)
+
+    return places
+
+
+@pytest.fixture(scope="session")
+def peek(images: Images) -> Peek:
+    """A file as each layer has it that has it: ``peek(path, reference)``; an AssertionError if none has."""
+
+    def contents(path: str, reference: str) -> Mapping[int, bytes]:
+        images(reference)
+        try:
+            return kit.peek(path, reference)
+        except kit.NotFound as error:
+            raise AssertionError(f"{error}. Build it as the notebook does.") from error
+
+    return contents
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ import pytest
 from kit.engine.isolators import choose
 from kit.errors import Unavailable
 from kit.lab.parents import root_tar
+from tests.patience import PatientProxy, config_json, serving
 
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))  # for ``driving``
@@ -51,6 +52,13 @@ def dockerd(dockerd_host: str) -> Iterator[docker.DockerClient]:
     client = docker.DockerClient(dockerd_host, timeout=120)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Docker's ``config.json`` for builds that fetch packages (``tests/patience.py``); userns can't reach it."""
+    with serving(PatientProxy(tmp_path_factory.mktemp("fetched"))) as url:
+        yield config_json(url)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,11 @@ from kit.lab.parents import make_parents
 
 @pytest.fixture(scope="session")
 def grading_environment(
-    dockerd: docker.DockerClient, dockerd_host: str, cache: Path, tmp_path_factory: pytest.TempPathFactory
+    dockerd: docker.DockerClient,
+    dockerd_host: str,
+    cache: Path,
+    proxies: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     """The environment of a teacher whose engine has the course's small parent."""
     make_parents(dockerd, ["busybox:1"], cache)
@@ -20,4 +24,6 @@ def grading_environment(
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DOCKER_", "LAYERLAB_"))}
     names = ("HOME", "LAYERLAB_HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # nbgrader calls alembic by name
+    (home / "home/.docker").mkdir(parents=True)
+    (home / "home/.docker/config.json").write_text(proxies)
     return environment | {name: str(home / name.lower()) for name in names} | {"DOCKER_HOST": dockerd_host}

@@ -18,7 +18,7 @@ def layerlab(*words: str, environment: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def engine_environment(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cache: Path, proxies: str
 ) -> Iterator[dict[str, str]]:
     """The environment of a learner whose engine is the one that the test asks for: an isolator, or ``dockerd``."""
     home: Path = tmp_path_factory.mktemp("lab")
@@ -28,6 +28,9 @@ def engine_environment(
     (home / "home").mkdir(mode=0o700)
     (cache / "parents").mkdir(exist_ok=True)
     (home / "home/parents").symlink_to(cache / "parents")
+    if request.param != "userns":  # its containers reach no service of this machine
+        (home / ".docker").mkdir()
+        (home / ".docker/config.json").write_text(proxies)
     if request.param == "dockerd":
         environment["DOCKER_HOST"] = request.getfixturevalue("dockerd_host")
     else:
