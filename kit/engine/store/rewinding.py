@@ -7,22 +7,26 @@ repaired but deleted and written anew; only directories stay, and get their fact
 
 No process may run in it any more. Afterwards everything is looked at once more, and must be as the layers say.
 
-Source: inode(7); ioctl_iflags(2).
+Source: inode(7); ioctl_iflags(2). That a file's time moves when its mapped memory is written to is the file system's
+own doing (page_mkwrite), and tmpfs does not do it.
 """
 
 import fcntl
+import mmap
 import os
 import stat
 import struct
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from kit.engine.store.files import remove_tree
 from kit.engine.store.identity import identity_of
 from kit.engine.store.inside import Inside
 from kit.engine.store.owners import Owners, record_of, recorded
-from kit.engine.store.scanning import Look, Scanner, Stamp, Stamps
+from kit.engine.store.scanning import CLOCK_TICK, Look, Scanner, Stamp, Stamps
 from kit.engine.store.writing import IMPLIED, Source, set_facts, write_paths
 from kit.layer.changeset import parent_of
 from kit.layer.tree import Entry, Kind, Tree
@@ -32,6 +36,18 @@ MOST_WRITTEN = 1 / 4
 FS_IOC_GETFLAGS = 0x8008_6601
 USERS_FLAGS = 0x6083_80FF
 """Those of chattr(1)'s flags that are the user's; the others tell how the file system stores a directory."""
+
+
+def tells_every_change(folder: Path) -> bool:
+    """Whether every change moves a file's change time in the file system of ``folder``. Takes a tick of its clock."""
+    with TemporaryFile(dir=folder) as file:
+        file.write(b"before")
+        file.flush()
+        with mmap.mmap(file.fileno(), 0) as memory:
+            before = os.fstat(file.fileno()).st_ctime_ns
+            time.sleep(CLOCK_TICK / 1e9)
+            memory[0] = 0
+            return os.fstat(file.fileno()).st_ctime_ns != before
 
 
 def imprint(root: Path, tree: Tree, *, real_owners: bool) -> Stamps:

@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import BinaryIO
@@ -19,7 +20,7 @@ from typing import BinaryIO
 from kit.engine.store.files import remove_tree, sweep, temporary_name, write_whole
 from kit.engine.store.layers import Layers, StoredLayer
 from kit.engine.store.owned import OwnedTree
-from kit.engine.store.rewinding import imprint, write_owners
+from kit.engine.store.rewinding import imprint, tells_every_change, write_owners
 from kit.engine.store.scanning import CLOCK_TICK, Scanner, Stamps
 from kit.engine.store.spares import Origin, Spares
 from kit.engine.store.writing import Source, write_tree
@@ -200,7 +201,7 @@ class RootFilesystems:
             tree, real_owners = self._layers.tree(origin.diff_ids), origin.real_owners
             write_tree(tree, building / "root", self._source(origin.diff_ids), real_owners=real_owners)
             write_owners(building / "owners", tree, building / "root", real_owners=real_owners)
-            if len(tree) < SMALL:
+            if len(tree) < SMALL or not self._every_change_shows:
                 return building, None
             stamps = imprint(building / "root", tree, real_owners=real_owners)
             _wait_for_the_clock(stamps)
@@ -208,6 +209,10 @@ class RootFilesystems:
         except BaseException:
             remove_tree(building)
             raise
+
+    @cached_property
+    def _every_change_shows(self) -> bool:
+        return tells_every_change(self._root)
 
     def _source(self, diff_ids: Sequence[DiffID]) -> Source:
         places: dict[Digest, str] = {}

@@ -1,11 +1,16 @@
 """Spares: a deleted root file system is kept, made good and given out again; and never one that is not as new."""
 
 import io
+import mmap
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from kit.engine.store.rewinding import tells_every_change
 from kit.engine.store.rootfs import SMALL, RootFilesystem
 from kit.engine.store.spares import MOST
 from kit.engine.store.store import Store
@@ -14,6 +19,14 @@ from kit.layer.tree import Entry, Kind
 from kit.oci.digest import DiffID, digest_of
 
 MakeTar = Callable[..., bytes]
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def store(store: Store, tmp_path: Path) -> Store:
+    if not tells_every_change(tmp_path):
+        pytest.skip("this file system does not tell every change, so there are no spares on it")
+    return store
 
 
 def stack(store: Store, data: bytes = b"x") -> list[DiffID]:
@@ -147,7 +160,24 @@ def test_with_its_layers_goes_the_spare(store: Store) -> None:
     assert spares(store) == []
 
 
-def test_the_next_engine_knows_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", [Path(tempfile.gettempdir()), MEMORY], ids=["disk", "memory"])
+def test_what_is_written_through_mapped_memory_is_found(place: Path) -> None:
+    if not os.access(place, os.W_OK):
+        place = Path(tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(dir=place) as folder:
+        store = Store(Path(folder) / "store")
+        diff_ids = stack(store)
+        rootfs = store.rootfs.create("x", diff_ids, real_owners=False)
+        with (rootfs.path / "d/5").open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+            memory[0] = ord("y")
+        assert rootfs.changeset().entries.keys() == {"d", "d/5"}
+        store.rootfs.delete("x")
+        again = store.rootfs.create("y", diff_ids, real_owners=False)
+        assert (again.path / "d/5").read_bytes() == b"x"
+        store.close()
+
+
+def test_the_next_engine_knows_none(store: Store, tmp_path: Path) -> None:
     first = Store(tmp_path / "again")
     used(first, "x", stack(first))
     (kept,) = spares(first)
