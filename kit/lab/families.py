@@ -27,4 +27,4 @@ def family(*images: "str | Image", lab: Lab | None = None) -> Family:
 
 def _member(names: list[str], one: Image) -> Member:
     layers = tuple((layer.diff_id, layer.size) for layer in one.layers)
-    return Member(tuple(names), one.id, layers, len(one.history))
+    return Member(tuple(names), one.id, layers, tuple(line.created_by for line in one.history))

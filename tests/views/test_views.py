@@ -60,7 +60,9 @@ VIEWS: dict[str, View] = {
     "building": BuildCard(EVIL, (Step(1, 0, f"RUN {EVIL}", "running"),), 2.0),
     "build that failed": BuildCard(EVIL, (), 1.0, "", Failure(EVIL, 1, EVIL, EVIL, EVIL, (EVIL,))),
     "context": ContextCard(EVIL, (ContextRow(EVIL, 5, True), ContextRow(EVIL, 5, False))),
-    "family": Family((Member((EVIL,), ID, ((DiffID(ID), 5),)), Member((EVIL + "2",), ID, ((DiffID(ID), 5),), 1))),
+    "family": Family(
+        (Member((EVIL,), ID, ((DiffID(ID), 5),)), Member((EVIL + "2",), ID, ((DiffID(ID), 5),), (EVIL,)))
+    ),
     "engine": EngineCard("Docker", EVIL, EVIL, EVIL, EVIL, EVIL, (EVIL,)),
     "doctor": Checkup(
         (Finding("a", WORKS, EVIL), Finding("b", LIMITED, EVIL, EVIL), Finding("c", MISSING, EVIL, EVIL))

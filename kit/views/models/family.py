@@ -22,13 +22,13 @@ _NAME = 60
 class Member:
     """One image under all its names. ``layers`` are diff_ids with the bytes of their files, bottom layer first.
 
-    ``lines`` of history tell apart images that have the same layers: the child has more.
+    ``history`` are the lines of its history. They tell apart images that have the same layers.
     """
 
     names: tuple[str, ...]
     id: ImageID
     layers: tuple[tuple[DiffID, int], ...]
-    lines: int = 0
+    history: tuple[str, ...] = ()
 
     @property
     def diff_ids(self) -> tuple[DiffID, ...]:
@@ -39,15 +39,15 @@ class Member:
         """Bytes of all its layers, as an engine lists them."""
         return sum(size for _, size in self.layers)
 
-    @property
-    def rank(self) -> tuple[int, int, tuple[str, ...]]:
-        """Of two that have the same bottom layers, the higher one stands on the other."""
-        return (len(self.layers), self.lines, self.names)
-
     def stands_on(self, other: "Member") -> bool:
-        """Whether the other's layers are the bottom layers here."""
-        same = bool(other.layers) and self.diff_ids[: len(other.layers)] == other.diff_ids
-        return same and self.rank > other.rank
+        """Whether the other's layers are the bottom layers here, and where they are all of them, its history, too."""
+        if not other.layers or self.diff_ids[: len(other.layers)] != other.diff_ids:
+            return False
+        return len(self.layers) > len(other.layers) or (self.continues(other) and self.history != other.history)
+
+    def continues(self, other: "Member") -> bool:
+        """Whether the other's history is the beginning of this one's."""
+        return self.history[: len(other.history)] == other.history
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,11 +106,16 @@ class Family(View):
 
     @cached_property
     def _parents(self) -> dict[tuple[str, ...], Member | None]:
-        """Of each, by its names: the highest of the images that it stands on."""
-        return {
-            member.names: max(filter(member.stands_on, self.members), key=lambda other: other.rank, default=None)
-            for member in self.members
-        }
+        """The parent of each, by its names."""
+        return {member.names: self._nearest(member) for member in self.members}
+
+    def _nearest(self, member: Member) -> Member | None:
+        """The highest of the images that it stands on; of several with the same layers, the one that it continues."""
+
+        def nearness(other: Member) -> tuple[int, bool, int]:
+            return len(other.layers), member.continues(other), len(other.history)
+
+        return max(filter(member.stands_on, self.members), key=nearness, default=None)
 
     def _added(self, member: Member) -> int:
         parent = self._parent(member)
