@@ -83,11 +83,24 @@ def _row(entry: Entry) -> list[Any]:
 
 
 def _changeset(rows: Mapping[str, Any]) -> Changeset:
-    entries = {path: _entry(*row) for path, *row in rows["entries"]}
+    kinds = {kind.value: kind for kind in Kind}
+    entries = {row[0]: _entry(kinds[row[1]], *row[2:]) for row in rows["entries"]}
     return Changeset(entries, frozenset(rows["removed"]), frozenset(rows["opaque"]))
 
 
-def _entry(kind: str, *facts: Any) -> Entry:
-    mode, uid, gid, size, digest, target, hardlink, device, xattrs, mtime = facts
-    pairs = tuple((name, bytes.fromhex(value)) for name, value in xattrs)
-    return Entry(Kind(kind), mode, uid, gid, size, digest, target, hardlink, (device[0], device[1]), pairs, mtime)
+def _entry(
+    kind: Kind,
+    mode: int,
+    uid: int,
+    gid: int,
+    size: int,
+    digest: Digest | None,
+    target: str,
+    hardlink: str,
+    device: list[int],
+    xattrs: list[list[str]],
+    mtime: float,
+) -> Entry:
+    pairs = tuple((name, bytes.fromhex(value)) for name, value in xattrs) if xattrs else ()
+    numbers = (device[0], device[1]) if device else (0, 0)
+    return Entry(kind, mode, uid, gid, size, digest, target, hardlink, numbers, pairs, mtime)

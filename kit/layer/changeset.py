@@ -163,6 +163,8 @@ def apply(tree: Tree, changeset: Changeset) -> dict[str, Entry]:
 
 def _uncovered(tree: Tree, changeset: Changeset) -> dict[str, Entry]:
     """What the layer's removals, opaque directories and files leave of the tree below."""
+    if not tree:
+        return {}
     result, in_order = dict(tree), sorted(tree)
     for path in changeset.removed:
         result.pop(path, None)

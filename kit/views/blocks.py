@@ -31,7 +31,7 @@ class Listing:
 class Table:
     """Rows under a caption. The cell of column ``head`` names its row; columns in ``right`` hold numbers.
 
-    Rows beyond ``limit`` are counted, not shown.
+    Rows beyond ``limit`` are counted, not shown; ``more`` are those that nobody made rows of.
     """
 
     caption: str
@@ -41,6 +41,7 @@ class Table:
     right: frozenset[int] = frozenset()
     code: frozenset[int] = frozenset()
     limit: int = LIMIT
+    more: int = 0
 
     @property
     def shown(self) -> Sequence[Sequence[str]]:
@@ -49,7 +50,7 @@ class Table:
     @property
     def rest(self) -> str:
         """The sentence about the rows that are not shown; "" when all are."""
-        more = len(self.rows) - self.limit
+        more = max(len(self.rows) - self.limit, 0) + self.more
         return f"… and {more:,} more" if more > 0 else ""
 
 

@@ -1,11 +1,12 @@
 """The layers of an image as a stack: what each one adds, changes, removes, and what of it nobody can see."""
 
-from collections.abc import Iterator, Sequence
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kit.layer.changeset import Changeset, apply
 from kit.layer.tree import Entry, Kind, Tree
-from kit.layer.waste import DeadFile, Weight, dead_files, file_bytes, weigh
+from kit.layer.waste import DeadFile, Weight, dead_files, file_bytes
 from kit.oci.config import History, ImageConfig
 from kit.oci.digest import DiffID
 from kit.views.blocks import Block, Details, Line, Table, View
@@ -28,16 +29,33 @@ class Change:
 
 @dataclass(frozen=True)
 class LayerRow:
-    """One layer, ``index`` 0 at the bottom, with all its changes, the largest first."""
+    """One layer, ``index`` 0 at the bottom: how many paths it changes in which way, and the largest of them.
+
+    A layer may hold a hundred thousand paths, of which a page shows a few; the others are counted.
+    """
 
     index: int
     diff_id: DiffID
     size: int
     command: str
-    changes: tuple[Change, ...]
+    counts: Mapping[str, int]
+    largest: tuple[Change, ...]
 
-    def count(self, sign: str) -> int:
-        return sum(change.sign == sign for change in self.changes)
+    @classmethod
+    def of(cls, index: int, diff_id: DiffID, command: str, changeset: Changeset, below: Tree) -> "LayerRow":
+        counts = dict.fromkeys((ADDED, CHANGED, REMOVED), 0)
+
+        def counted_changes() -> Iterator[Change]:
+            for change in _changes(below, changeset):
+                counts[change.sign] += 1
+                yield change
+
+        largest = heapq.nsmallest(TOP_FILES, counted_changes(), key=lambda change: (-change.size, change.path))
+        return cls(index, diff_id, file_bytes(changeset.entries), command, counts, tuple(largest))
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts.values())
 
 
 ADDED, CHANGED, REMOVED = "+ added", "~ changed", "− removed"
@@ -62,12 +80,12 @@ class Stack(View):
         for place, (diff_id, changeset, command) in enumerate(
             zip(config.diff_ids, changesets, commands, strict=True)
         ):
-            changes = tuple(sorted(_changes(tree, changeset), key=lambda change: (-change.size, change.path)))
-            rows.append(LayerRow(place, diff_id, file_bytes(changeset.entries), command, changes))
+            rows.append(LayerRow.of(place, diff_id, command, changeset, tree))
             tree = apply(tree, changeset)
-        dead = sorted(dead_files(changesets), key=lambda file: -file.size)
+        weight = Weight(sum(row.size for row in rows), file_bytes(tree))
+        dead = [file for file in dead_files(changesets) if file.size] if weight.dead else []
         starts = " ".join(map(repr, config.run.argv))
-        return cls(reference, tuple(rows), config.history, weigh(changesets), tuple(dead), starts)
+        return cls(reference, tuple(rows), config.history, weight, tuple(dead), starts)
 
     def blocks(self) -> Iterator[Block]:
         weight = self.weight
@@ -98,7 +116,7 @@ class Stack(View):
             if layer is None:
                 rows.append(("·", _command(line.created_by), "no layer", "", "", "", ""))
             else:
-                counts = [str(layer.count(sign)) for sign in (ADDED, CHANGED, REMOVED)]
+                counts = [str(layer.counts[sign]) for sign in (ADDED, CHANGED, REMOVED)]
                 rows.append(
                     (
                         str(layer.index),
@@ -112,16 +130,15 @@ class Stack(View):
         return Table("Bottom layer first", columns, rows, right=frozenset({2, 4, 5, 6}), code=frozenset({1}))
 
     def _dead(self) -> Details:
-        rows = [
-            (file.path, size_words(file.size), str(file.written), str(file.hidden)) for file in self.dead if file.size
-        ]
+        largest = heapq.nsmallest(TOP_DEAD, self.dead, key=lambda file: (-file.size, file.path))
+        rows = [(file.path, size_words(file.size), str(file.written), str(file.hidden)) for file in largest]
         table = Table(
             "The largest first",
             ("Path", "Size", "Stored in layer", "Hidden by layer"),
             rows,
             right=frozenset({1, 2, 3}),
             code=frozenset({0}),
-            limit=TOP_DEAD,
+            more=len(self.dead) - len(largest),
         )
         return Details(f"Dead weight: {size_words(self.weight.dead)} that you ship and nobody can see", [table])
 
@@ -153,13 +170,13 @@ def _what(entry: Entry) -> str:
 
 
 def _sum(layer: LayerRow) -> str:
-    return f"{counted(len(layer.changes), 'change')}, {size_words(layer.size)}"
+    return f"{counted(layer.count, 'change')}, {size_words(layer.size)}"
 
 
 def _layer_blocks(layer: LayerRow) -> Iterator[Block]:
     rows = [
         (change.sign, f"/{change.path}", size_words(change.size) if change.size else "", change.what)
-        for change in layer.changes
+        for change in layer.largest
     ]
     yield Table(
         f"diff_id {layer.diff_id}",
@@ -168,7 +185,7 @@ def _layer_blocks(layer: LayerRow) -> Iterator[Block]:
         head=1,
         right=frozenset({2}),
         code=frozenset({1}),
-        limit=TOP_FILES,
+        more=layer.count - len(layer.largest),
     )
 
 
