@@ -23,7 +23,7 @@ def instructions(dockerfile: str) -> list[tuple[int, str]]:
     """Each instruction's first line and its text, continuation lines joined."""
     found: list[tuple[int, str]] = []
     pending, first, ends = "", 0, list[str]()
-    for number, line in enumerate(dockerfile.splitlines(), 1):
+    for number, line in enumerate(dockerfile.split("\n"), 1):
         if ends:
             if line.strip() == ends[0]:
                 ends.pop(0)

@@ -79,7 +79,7 @@ def chosen(directory: Path, dockerfile: str = "Dockerfile") -> list[str]:
     if not directory.is_dir():
         raise NotFound(f"{directory} is not a directory: the build context must be one")
     ignore = directory / ".dockerignore"
-    lines = ignore.read_text(encoding="utf-8-sig").splitlines() if ignore.is_file() else []
+    lines = ignore.read_text(encoding="utf-8-sig").split("\n") if ignore.is_file() else []
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return sorted(exclude_paths(str(directory), patterns, dockerfile=dockerfile))
 

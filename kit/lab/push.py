@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import docker.auth
-
 from kit.errors import Denied, Invalid, KitError, NotFound, Unavailable
 from kit.lab.asking import asking
 from kit.lab.connect import Lab, connect
@@ -16,9 +14,10 @@ from kit.lab.display import Live
 from kit.lab.hints import find_hint
 from kit.lab.images import Image, NoSuchImage
 from kit.lab.ledger import PUSHED, note
+from kit.lab.logins import find_known
 from kit.lab.names import name_of
 from kit.lab.wire import Wire, is_watched, wire_to
-from kit.oci.reference import DEFAULT_REGISTRY, Reference, parse_reference
+from kit.oci.reference import Reference, parse_reference
 from kit.views.models.wire import BlobState, PushCard
 
 _DENIED = re.compile(r"denied|unauthorized|no basic auth|authentication required", re.IGNORECASE)
@@ -92,10 +91,7 @@ def login(registry: str, user: str, password: str, *, lab: Lab | None = None) ->
 
 def find_login(lab: Lab, registry: str) -> Mapping[str, str] | None:
     """What the notebook or Docker's configuration holds for a registry; None for nothing."""
-    known = docker.auth.resolve_authconfig(
-        lab.client.api._auth_configs, None if registry == DEFAULT_REGISTRY else registry
-    )
-    return {"username": known["username"], "password": known["password"]} if known and "username" in known else None
+    return find_known(lab.client.api._auth_configs, registry)
 
 
 def _watched(lab: Lab, name: Reference, image_id: str) -> PushCard:

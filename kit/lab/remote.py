@@ -14,6 +14,7 @@ import docker.auth
 import httpx
 
 from kit.errors import Denied, Invalid, NotFound, Unavailable
+from kit.lab.logins import find_known
 from kit.oci.descriptor import INDEXES, MANIFESTS, Descriptor
 from kit.oci.manifest import Index, Manifest, parse_manifest
 from kit.oci.reference import DEFAULT_REGISTRY, Reference
@@ -66,7 +67,7 @@ def read_manifest(reference: Reference, login: Mapping[str, Any] | None = None) 
 def _get(reference: Reference, tag: str, login: Mapping[str, Any] | None) -> Manifest | Index:
     host = HUB if reference.registry == DEFAULT_REGISTRY else reference.registry
     url = f"{'http' if is_loopback(host) else 'https'}://{host}/v2/{reference.repository}/manifests/{tag}"
-    login = login or docker.auth.load_config().resolve_authconfig(reference.registry) or {}
+    login = login or find_known(docker.auth.load_config(), reference.registry) or {}
     try:
         # A proxy leads to other machines.
         with httpx.Client(timeout=_PATIENCE, trust_env=not is_loopback(host), follow_redirects=True) as client:

@@ -70,7 +70,8 @@ class Credentials:
 
     @classmethod
     def of_json(cls, data: Mapping[str, Any]) -> "Credentials | None":
-        """What Docker's clients send (AuthConfig); None when it says nothing."""
+        """What Docker's clients send (AuthConfig), in letters of any case, as in Go; None when it says nothing."""
+        data = {key.lower(): value for key, value in data.items()}
         username, password = str(data.get("username") or ""), str(data.get("password") or "")
         if not username and data.get("auth"):
             username, password = _user_and_password(str(data["auth"]))

@@ -103,7 +103,7 @@ def failure_blocks(failure: Failure) -> Iterator[Block]:
 
 def listing(dockerfile: str, line: int, around: int = 4) -> str:
     """The lines of a Dockerfile around ``line``, which is marked ``>>>``; all of a short one."""
-    lines = dockerfile.splitlines()
+    lines = dockerfile.removesuffix("\n").split("\n")
     first, last = (1, len(lines)) if len(lines) <= 4 * around else (max(1, line - around), line + around)
     return "\n".join(
         f"{'>>>' if number == line else '   '} {number:>3} | {text}"

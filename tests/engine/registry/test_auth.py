@@ -104,6 +104,7 @@ def test_secrets_do_not_show_in_a_repr():
         ({}, None),
         ({"username": "", "password": ""}, None),
         ({"username": "you", "password": "secret", "serveraddress": "x"}, YOU),
+        ({"Username": "you", "Password": "secret", "ServerAddress": "x"}, YOU),
         ({"auth": base64.b64encode(b"you:secret").decode()}, YOU),
         ({"identitytoken": "again"}, Credentials(identity_token="again")),
         ({"registrytoken": "ready"}, Credentials(registry_token="ready")),
