@@ -77,3 +77,7 @@ def test_the_picture_shows_each_image_below_its_parent(family):
     assert order == sorted(order)
     assert "Listed sizes add up to 590 B; stored are 130 B: sharing saves 460 B." in text
     assert "scratch" in text and "no parent here" in text
+
+
+def test_the_indent_of_a_grandchild_is_kept_in_html(family):
+    assert "\u00a0\u00a0\u00a0└─ report" in family.html()

@@ -16,6 +16,8 @@ from kit.views.words import bar, counted, printable, short, size_words
 _COLUMNS = 8
 """Images in the table of shared layers: as many as fit beside each other."""
 _NAME = 60
+_GAP = "\u00a0" * 3
+"""Spaces that HTML keeps."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Family(View):
             last = child is children[-1]
             branch = "" if above is None else indent + ("└─ " if last else "├─ ")
             yield branch, child
-            yield from self._tree(child, "" if above is None else indent + ("   " if last else "│  "))
+            yield from self._tree(child, "" if above is None else indent + (_GAP if last else "│" + _GAP[1:]))
 
     @cached_property
     def _layers(self) -> dict[DiffID, int]:
