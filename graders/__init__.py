@@ -72,7 +72,7 @@ def check(
 
 
 def score(task: str, *, answers: Mapping[str, Any] | None = None, context: "str | os.PathLike[str]" = "") -> Score:
-    """The points for ``task``, as a float that shows its report.
+    """The points for ``task``, as a float that shows its report, as learners may see it: it stays in the notebook.
 
     An engine or a rubric that breaks raises: nbgrader gives no points for the cell, and the instructor sees
     the reason in the notebook and grades it again. Nothing is written to stderr: one line of a warning there,
@@ -82,7 +82,7 @@ def score(task: str, *, answers: Mapping[str, Any] | None = None, context: "str 
     import io
 
     with contextlib.redirect_stderr(io.StringIO()):
-        return Score(check(task, answers=answers, context=context, warm=True))
+        return Score(check(task, answers=answers, context=context, warm=True).for_learner())
 
 
 def begin(notebook: str) -> str:

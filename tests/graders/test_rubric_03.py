@@ -1,6 +1,7 @@
 """The rubric of notebook 03, on images that are good and on images that are bad in one way each."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -128,6 +129,21 @@ def test_a_score_is_silent_and_a_float(build: Build, capfd: pytest.CaptureFixtur
     value = graders.score("03", answers={})
     assert float(repr(value)) == value
     assert capfd.readouterr().err == ""
+
+
+def test_a_score_shows_nothing_of_a_hidden_criterion(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, title in (("course", "Known."), ("mine", "Secret.")):
+        (tmp_path / folder).mkdir()
+        text = "from graders.criteria import criterion\n@criterion(points=2, exercise='a77')\n"
+        (tmp_path / folder / "rubric_77_x.py").write_text(
+            f"{text}def test_a():\n    {title!r}\n    assert 0, 'told'\n"
+        )
+    monkeypatch.setenv("LAYERLAB_RUBRICS", f"{tmp_path / 'course'}:{tmp_path / 'mine'}")
+    assert [row.title for row in graders.check("77").rows] == ["Known.", "Secret."]
+    shown = graders.score("77")
+    assert shown.report.max == 4 and "Known." in shown._repr_html_() and "Secret." not in shown._repr_html_()
 
 
 def test_an_engine_that_is_gone_gives_no_score() -> None:
