@@ -121,6 +121,23 @@ def test_a_step_that_failed_is_not_remembered(lab: Lab) -> None:
     assert "made" not in lab.tree(image), "nothing of the failed run is left in the root file system"
 
 
+def test_a_step_that_was_killed_is_not_remembered(lab: Lab) -> None:
+    command = "test -e /c/f || { touch /c/f /half; echo on; sleep 60; }"
+    dockerfile = f"FROM {PARENT}\nRUN --mount=type=cache,target=/c {command}\n"
+    build = lab.start(dockerfile)
+    for event in build:
+        if event.to_json().get("stream") == "on\n":
+            break
+    build.close()  # type: ignore[attr-defined]
+    events = lab.events(dockerfile)
+    assert "Running in" in text_of(events) and "half" not in lab.tree(lab.image(events))
+
+
+def test_pull_asks_for_the_parent_though_it_is_here(lab: Lab) -> None:
+    lab.build(f"FROM {PARENT}\nENV A=1\n")
+    assert "pull access denied for" in lab.fails(f"FROM {PARENT}\nENV A=1\n", pull=True)
+
+
 def test_two_builds_at_once_run_a_step_once(lab: Lab) -> None:
     dockerfile = f"FROM {PARENT}\nRUN sleep 1; date +%N > /f\n"
     images = []
