@@ -134,10 +134,15 @@ def buildkit(
             unpack(files, dockerfile, Path(folder))
             words = [command, "build", "--progress=plain", "-q", "-t", name, *flags, folder]
             done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=240)
-        assert done.returncode == 0, done.stderr
+        if done.returncode:
+            raise Refused(done.stderr)
 
     start(f"FROM {PARENT}\n{lines}", {}, TRIGGERS)
     return run
+
+
+class Refused(Exception):
+    """BuildKit gave no image."""
 
 
 def _docker_commands() -> Iterator[str]:

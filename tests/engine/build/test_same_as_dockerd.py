@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from kit.errors import KitError
 from kit.layer.tree import Entry, Kind
-from tests.engine.build.cases import CASES, TRIGGERS, Case
-from tests.engine.build.conftest import Lab
+from tests.engine.build.cases import CASES, FAILING, TRIGGERS, Case
+from tests.engine.build.conftest import Lab, Refused
 
 _LENT = ("etc/hosts", "etc/resolv.conf", "etc/hostname", "dev", "proc", "sys", ".dockerenv")
 _NEWER = (
@@ -54,6 +55,17 @@ def test_a_build_gives_what_it_gives_on_dockerd(
         *differences(comparable_tree(lab.tree(ours), timed), comparable_tree(tree, timed)),
     ]
     assert not found, "\n".join(found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", [pytest.param(case, id=name.replace(" ", "-")) for name, case in FAILING.items()])
+def test_what_dockerd_refuses_is_refused(case: Case, lab: Lab, buildkit: Callable[..., object]) -> None:
+    with pytest.raises(Refused):
+        buildkit(case.dockerfile, case.files, "--no-cache", *([f"--target={case.target}"] if case.target else []))
+    try:
+        assert lab.fails(case.dockerfile, case.files, target=case.target)
+    except KitError as refused:
+        assert str(refused)
 
 
 def differences(ours: Any, dockerds: Any, place: str = "") -> Iterator[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tests.engine.build.cases import adding, copying, running, saying, stages
+from tests.engine.build.cases.failing import FAILING
 from tests.engine.build.cases.materials import ARCHIVE, HELLO, TREE
 from tests.engine.build.cases.shapes import PARENT, TRIGGERS, Case, File, packed, tar, unpack
 
@@ -14,4 +15,17 @@ CASES: Mapping[str, Case] = {
     **running.CASES,
 }
 
-__all__ = ["ARCHIVE", "CASES", "HELLO", "PARENT", "TREE", "TRIGGERS", "Case", "File", "packed", "tar", "unpack"]
+__all__ = [
+    "ARCHIVE",
+    "CASES",
+    "FAILING",
+    "HELLO",
+    "PARENT",
+    "TREE",
+    "TRIGGERS",
+    "Case",
+    "File",
+    "packed",
+    "tar",
+    "unpack",
+]
