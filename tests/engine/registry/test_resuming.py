@@ -18,7 +18,7 @@ from kit.oci.reference import parse_reference
 from tests.engine.registry.conftest import QuietHandler, cut, serving
 
 pytestmark = pytest.mark.timeout(60)
-ONCE = Settings(patience=Patience(delays=(), connect=5, answer=5))
+ONCE = Settings(patience=Patience(delays=(), connect=30, answer=30))
 
 
 @pytest.fixture
