@@ -1,5 +1,7 @@
 """Running a container to its end, on each engine."""
 
+import json
+
 import pytest
 
 import kit
@@ -99,3 +101,11 @@ def test_failures_are_put_side_by_side(lab, hello):
     assert [result.code for result in table.results] == [0, 127]
     for words in (table.text(), table.html()):
         assert "2 images run, 1 of them started" in words and "shell form in an image" in words and "Fine" in words
+
+
+def test_a_service_is_asked_without_the_proxies_of_dockers_settings(lab, monkeypatch, tmp_path):
+    settings = {"proxies": {"default": {"httpProxy": "http://192.0.2.1:1"}}}  # an address that nobody has
+    (tmp_path / "config.json").write_text(json.dumps(settings))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    kit.parents("web:1")
+    assert "It works" in kit.serve("web:1").answer
