@@ -146,9 +146,19 @@ def requests_of(home: Path, *, engine: Any | None = None) -> list[Asked]:
     running = _running(place, engine)
     if running and running.container:
         return read_requests(registry_container.log(engine, running.container))
+    if running:
+        _let_it_catch_up(running, log)
     forgotten = _forgotten(place)
     asked = enumerate(read_requests(log.read_text(errors="replace") if log.exists() else ""))
     return [one for number, one in asked if number >= _last_forgotten(forgotten, one.repository)]
+
+
+def _let_it_catch_up(registry: LocalRegistry, log: Path) -> None:
+    """A registry writes a line after its answer: wait until the line of a question asked now is there."""
+    mark, end = f"now={secrets.token_hex(8)}", time.monotonic() + PATIENCE
+    _status(registry.url, query=f"?{mark}")
+    while mark not in log.read_text(errors="replace") and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def _last_forgotten(forgotten: Mapping[str, int], repository: str) -> int:
@@ -246,12 +256,12 @@ def _await_answer(place: Path, registry: LocalRegistry, engine: Any | None) -> N
         time.sleep(0.02)
 
 
-def _status(url: str, login: tuple[str, str] | None = None) -> int:
+def _status(url: str, login: tuple[str, str] | None = None, query: str = "") -> int:
     """What the registry says to a first request; 0 when nobody answers."""
     proof = {"Authorization": "Basic " + b64encode(":".join(login).encode()).decode()} if login else {}
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy leads to other machines
     try:
-        with direct.open(urllib.request.Request(f"{url}/v2/", headers=proof), timeout=2) as answer:
+        with direct.open(urllib.request.Request(f"{url}/v2/{query}", headers=proof), timeout=2) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
