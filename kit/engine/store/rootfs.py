@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from threading import RLock
+from threading import Lock, RLock
 from typing import BinaryIO
 
 from kit.engine.store.files import remove_tree, sweep, temporary_name, write_whole
@@ -144,7 +144,7 @@ class RootFilesystems:
 
     def __init__(self, root: Path, spares: Path, layers: Layers) -> None:
         """``spares``: a directory of its own on the same file system."""
-        self._root, self._layers, self._lock = root, layers, RLock()
+        self._root, self._layers, self._lock, self._making = root, layers, RLock(), Lock()
         self._known: dict[str, RootFilesystem] = {}
         self.spares = Spares(spares, layers, self._source)
         root.mkdir(parents=True, exist_ok=True)
@@ -189,13 +189,23 @@ class RootFilesystems:
                 remove_tree(building)
 
     def _made(self, origin: Origin) -> tuple[Path, Stamps | None]:
-        """A directory under a temporary name, and its stamps: a spare, or a new one."""
-        building = temporary_name(self._root)
+        """A directory under a temporary name, and its stamps: a spare, or a new one.
+
+        New ones are made one by one: many at once take no less time, and meanwhile a spare may come.
+        """
         spare = self.spares.take(origin)
-        if spare is not None:
-            spare.folder.rename(building)
-            _wait_for_the_clock(spare.stamps)
-            return building, spare.stamps
+        if spare is None:
+            with self._making:
+                spare = self.spares.take(origin)
+                if spare is None:
+                    return self._new(origin)
+        building = temporary_name(self._root)
+        spare.folder.rename(building)
+        _wait_for_the_clock(spare.stamps)
+        return building, spare.stamps
+
+    def _new(self, origin: Origin) -> tuple[Path, Stamps | None]:
+        building = temporary_name(self._root)
         building.mkdir(0o700)
         try:
             tree, real_owners = self._layers.tree(origin.diff_ids), origin.real_owners
