@@ -60,7 +60,31 @@ def quotes(nonce: str) -> dict[str, bytes | str]:
     }
 
 
-_PROJECTS: Mapping[str, Callable[[str], Mapping[str, bytes | str]]] = {"04": quotes, "05": family.files}
+_INSTALL = """\
+#!/bin/sh
+for package in $(cat packages.txt); do
+    mkdir -p "lib/$package" && tar xf "vendor/$package.tar" -C "lib/$package" && echo "installed $package"
+done
+cat /proc/sys/kernel/random/uuid > lib/number   # no two installations are the same
+"""
+
+
+def shop(nonce: str) -> dict[str, bytes | str]:
+    """The slow shop of notebook 06: packages that are installed, a page, and what no image needs."""
+    return {
+        "packages.txt": "greeting\nclock\n",
+        "vendor/greeting.tar": kit.tar({"greeting.sh": "echo Hello\n"}),
+        "vendor/clock.tar": kit.tar({"clock.sh": "date\n"}),
+        "install.sh": _INSTALL,
+        "page": f"{nonce} sells clocks\n",
+        "README": "How to build this\n",
+        "debug.log": "started\n",
+        ".git/config": "[core]\n",
+        "node_modules/diary": "Dear diary\n",
+    }
+
+
+_PROJECTS: Mapping[str, Callable[[str], Mapping[str, bytes | str]]] = {"04": quotes, "05": family.files, "06": shop}
 
 
 def write_project(notebook: str, nonce: str) -> Path:

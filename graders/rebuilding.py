@@ -58,11 +58,13 @@ class Rebuilding:
         """
         assert self._context is not None, "Say which directory you build from: context=… beside your answers."
         gone = {path for path, content in changes.items() if content is None}
-        added = {path: (content, 0o644) for path, content in changes.items() if content is not None}
+        new = {path: (content, 0o644) for path, content in changes.items() if content is not None}
         name = f"layerlab-rebuild/{uuid.uuid4().hex}:1"
         with tempfile.TemporaryDirectory(prefix="layerlab-rebuild-") as directory:
             copy = Path(directory, "context")
             _copy(self._context, copy, gone)
+            ignored = kit.context(copy).ignored  # what is given to a build by hand would be sent all the same
+            added = {path: file for path, file in new.items() if path not in ignored}
             try:
                 built = kit.build(copy, files=added, args=args, nocache=nocache, tag=name)
             except (kit.StepFailed, kit.NotFound, kit.Invalid) as error:

@@ -46,6 +46,13 @@ def test_the_image_follows_what_is_changed(again: Rebuilding, context: Path) -> 
     assert (context / "b").read_text() == "two", "the learner's own directory stays as it was"
 
 
+def test_what_is_ignored_is_not_sent_when_it_changes(again: Rebuilding, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY . /\n")
+    (context / "old.log").write_text("noise")
+    first, second = again.build(), again.build({"old.log": "more noise"})
+    assert diff_ids(first) == diff_ids(second) and "old.log" not in second.image.files
+
+
 def test_what_comes_from_the_cache_is_not_counted(again: Rebuilding) -> None:
     again.build()
     assert (again.build().ran, again.build({"b": os.urandom(8).hex()}).ran) == (0, 1)
