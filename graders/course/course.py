@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,8 @@ class Course:
         unknown = [name for name in names if name not in RECIPES]
         if unknown:
             raise Invalid(f"no parent image is called {unknown[0]!r}: there are {', '.join(sorted(RECIPES))}")
-        key = hashlib.sha256(f"{[(name, RECIPES[name].digest) for name in names]}".encode()).hexdigest()[:12]
+        recipes = [(name, RECIPES[name].digest) for name in names]
+        key = hashlib.sha256(f"{version('layerlab')} {recipes}".encode()).hexdigest()[:12]
         place = private(self.place) / f"parents-{key}"
         with _alone(self.place / "lock"):
             if not place.exists():

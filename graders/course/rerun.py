@@ -97,7 +97,6 @@ class _Rerun:
             timeout=int(self._patience.cell),
             interrupt_on_timeout=True,
             allow_errors=True,
-            shutdown_kernel="immediate",
             startup_timeout=120,
         )
         try:
@@ -109,6 +108,8 @@ class _Rerun:
                     watch.cancel()
         except TimeoutError:
             self._outcome.trouble = f"the notebook took more than {self._patience.notebook:g} seconds"
+        finally:
+            await manager.shutdown_kernel(now=True)
         return self._outcome
 
     async def _watch(self, manager: AsyncKernelManager) -> None:

@@ -1,8 +1,8 @@
 """``python -m kit.engine.isolators.cage FILE``: runs one program as a container of the supervisor, to its end.
 
 ``FILE`` is JSON: ``sandbox`` and ``process`` with the fields of ``contract.Sandbox`` and ``contract.Process``.
-Standard input, output and error are the program's, SIGINT and SIGTERM reach it, its exit code is ours. When we end,
-so does it.
+Standard input, output and error are the program's, SIGINT reaches it, its exit code is ours. SIGTERM ends every
+process of the container, as does our own end.
 """
 
 import json
@@ -24,8 +24,8 @@ def main(file: str) -> int:
     except StartFailed as error:
         print(error, file=sys.stderr)
         return error.code
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: running.signal(number))
+    signal.signal(signal.SIGINT, lambda number, _: running.signal(number))
+    signal.signal(signal.SIGTERM, lambda *_: running.kill())
     code = running.wait()
     isolator.close()
     return code
