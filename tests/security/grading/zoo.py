@@ -132,20 +132,6 @@ def with_more_cells(notebook: NotebookNode) -> None:
 # ---- files that come with it
 
 
-def with_symlinks(place: Path) -> None:
-    (place / "shadow").symlink_to("/etc/shadow")
-    (place / "root").symlink_to("/")
-
-
-def with_fifo(place: Path) -> None:
-    os.mkfifo(place / "data.txt")
-
-
-def with_giant_file(place: Path) -> None:
-    with (place / "giant").open("wb") as file:
-        file.truncate(1 << 40)
-
-
 def with_packages(place: Path) -> None:
     """What Python imports from the current directory, if it is asked to."""
     for name in ("sitecustomize", "usercustomize", "pytest"):
@@ -395,11 +381,6 @@ NOTEBOOKS = [
     Attack("deeply-nested-json", fair=None, bring=deeply_nested),
     Attack("not-utf8", fair=None, bring=not_utf8),
     Attack("a-link-to-another", fair=None, bring=as_link),
-    Attack("symlinks", "import os\nprint('THERE', os.path.lexists('shadow'), os.path.lexists('root'))\n" + GREET, fair=15,
-           bring=with_symlinks, says="THERE False False"),
-    Attack("fifo", "import os\nprint('THERE', os.path.lexists('data.txt'))\n" + GREET, fair=15, bring=with_fifo,
-           says="THERE False"),
-    Attack("giant-file-handed-in", GREET, fair=15, bring=with_giant_file),
     Attack("own-packages", "import sys; sys.path.insert(0, '.')\nimport graders\nprint('HERE')\n" + GREET, fair=15,
            bring=with_packages),
 ]  # fmt: skip
@@ -408,7 +389,7 @@ EVERY_TIME = {
     *("honest", "always-equal", "fake-execute-result", "do-execute-patched", "patch-score", "os-exit-after-the-work"),
     *("import-the-clinic", "foretell-the-diagnoses", "environment", "network", "become-root", "fork-bomb", "memory"),
     *("answers-are-odd", "bind-the-machine", "bind-by-a-link", "host-network", "tag-moves", "build-fills-the-disk"),
-    *("deleted-grade-cells", "duplicated-cells", "grade-id-of-odd-kind", "html", "fifo", "corrupt-json"),
+    *("deleted-grade-cells", "duplicated-cells", "grade-id-of-odd-kind", "html", "corrupt-json"),
 }
 """The whole zoo takes some minutes; these are of every kind. The others come along with LAYERLAB_SLOW=1."""
 
