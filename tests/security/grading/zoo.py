@@ -9,7 +9,6 @@ in the cells' outputs, ``never`` must not.
 # ruff: noqa: E501
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
