@@ -84,7 +84,7 @@ class Booth:
             self.root / "scratch",
             self.user,
             writable=(self.run, self.work),
-            shown=(self.socket,),
+            shown=(self.socket.parent,),
             more=patients,
             network=self.alone,
         )

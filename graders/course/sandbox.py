@@ -205,7 +205,12 @@ def first_user() -> int:
 
 
 def give(path: Path, user: int) -> None:
-    """Makes ``path`` the user's, where we may: elsewhere the user inside is who we are."""
+    """Makes ``path`` the user's. The supervisor knows only owners that it has recorded: for it the mode counts.
+
+    Nobody else comes as far as to ``path``: the booth above it is ours alone.
+    """
+    if not path.is_symlink():
+        path.chmod(0o777 if path.is_dir() else 0o666)
     if os.geteuid() == 0:
         os.chown(path, user, user, follow_symlinks=False)
 
