@@ -49,6 +49,8 @@ WITHOUT = (
 )
 _GRACE = 120
 """Seconds that an examination may take beyond those of its notebook and its rubric: engines start, images load."""
+_PARENTS = ["busybox:1", "debian:13", "tools:1", "web:1"]
+"""What the assignments build upon; ``nodejs:20`` is for a lesson alone."""
 
 
 class Grading(Configurable):  # type: ignore[misc]
@@ -58,7 +60,7 @@ class Grading(Configurable):  # type: ignore[misc]
     sandbox = Unicode("", help="bubblewrap, supervisor or none; the best that works, if not given").tag(config=True)
     isolator = Unicode("", help="how containers run: root, userns or seccomp").tag(config=True)
     rubrics = Unicode("", help="folders of your own rubrics, separated by ':'").tag(config=True)
-    parents = List(Unicode(), list(RECIPES), help="the images that every learner's engine has").tag(config=True)
+    parents = List(Unicode(), _PARENTS, help="the images that every learner's engine has").tag(config=True)
     jobs = Int(0, help="submissions at once; as many as there are processors, if 0").tag(config=True)
     cell_seconds = Float(60.0, help="for one cell").tag(config=True)
     seconds = Float(300.0, help="for all cells of a notebook, and for its rubric").tag(config=True)

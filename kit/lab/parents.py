@@ -1,6 +1,6 @@
 """The images that the course builds upon, made here from Debian's packages.
 
-``debian:13``, ``busybox:1``, ``web:1`` and ``tools:1`` are made once, as root file system tars under
+``debian:13``, ``busybox:1``, ``web:1``, ``tools:1`` and ``nodejs:20`` are made once, as root file system tars under
 ``home/parents``, and loaded into any engine from there. The same packages give the same tar, byte for byte and
 whoever made it, and the image around it is always the same, so every learner's parent has the same image ID. With
 ``LAYERLAB_PARENTS=hub`` those that Docker Hub has are pulled instead; with ``LAYERLAB_PARENTS=/a/directory`` the tars
@@ -24,13 +24,20 @@ import docker
 
 from kit.errors import Invalid, Unavailable
 from kit.lab import archive, canonical
+from kit.lab.javascript import NODEJS
 from kit.lab.rootfs import BUSYBOX, DEBIAN, SOURCE_DATE, SOURCE_DATE_EPOCH, WEB, Recipe
 from kit.lab.toolchain import TOOLS
 from kit.oci.config import History, ImageConfig, RunConfig
 from kit.oci.descriptor import Platform
 from kit.oci.digest import DiffID
 
-RECIPES: Mapping[str, Recipe] = {"busybox:1": BUSYBOX, "debian:13": DEBIAN, "tools:1": TOOLS, "web:1": WEB}
+RECIPES: Mapping[str, Recipe] = {
+    "busybox:1": BUSYBOX,
+    "debian:13": DEBIAN,
+    "nodejs:20": NODEJS,
+    "tools:1": TOOLS,
+    "web:1": WEB,
+}
 USUAL = [name for name, recipe in RECIPES.items() if recipe.usual]
 """Those that nearly every notebook needs; a notebook that needs another one asks for it."""
 

@@ -1,6 +1,8 @@
 """The parent images: made from packages, alike for everyone, loaded into a real dockerd."""
 
+import hashlib
 import io
+import json
 import os
 import stat
 import subprocess
@@ -14,8 +16,10 @@ from typing import Any
 import docker
 import pytest
 
+import kit
 from kit.errors import Invalid, Unavailable
 from kit.lab import archive, canonical, parents, rootfs
+from kit.lab.connect import Lab
 from kit.oci.config import ImageConfig, RunConfig
 
 
@@ -110,7 +114,7 @@ def test_when_every_way_of_mmdebstrap_fails_its_last_words_are_told(
 
 def test_an_unknown_parent_is_refused_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(
-        Invalid, match="no parent image is called 'fedora:40': there are busybox:1, debian:13, tools:1"
+        Invalid, match="no parent image is called 'fedora:40': there are busybox:1, debian:13, nodejs:20"
     ):
         parents.make_parents(docker.DockerClient("unix:///nowhere", version="1.41"), ["fedora:40"], tmp_path)
 
@@ -240,3 +244,49 @@ def test_a_compiler_that_can_not_be_had_says_why(tmp_path: Path, monkeypatch: py
     with pytest.raises(Unavailable, match="no network here"):
         parents.root_tar("tools:1", tmp_path)
     assert not list((tmp_path / "parents").glob("tools*"))
+
+
+# ---- nodejs:20
+
+
+@pytest.mark.slow
+def test_node_and_npm_are_all_there_and_small(cache: Path) -> None:
+    found = entries(parents.root_tar("nodejs:20", cache))
+    assert {"usr/bin/node", "usr/bin/npm", "usr/bin/wget", "etc/passwd"} <= found.keys()
+    assert found["etc/ssl/certs/ca-certificates.crt"].size > 100_000
+    assert not any(path.startswith(("usr/share/doc/", "usr/lib/python3.")) for path in found)
+    assert sum(entry.size for entry in found.values() if entry.isreg()) < 150_000_000
+    assert {(entry.uid, entry.gid) for entry in found.values()} == {(0, 0)}
+
+
+@pytest.mark.slow
+def test_an_ordinary_user_makes_the_same_node(as_user: Any, cache: Path) -> None:
+    code = "from pathlib import Path; from kit.lab import parents; parents.root_tar('nodejs:20', Path('own'))"
+    tell = "import hashlib; print(hashlib.sha256(next(Path('own').rglob('*.tar')).read_bytes()).hexdigest())"
+    done = as_user(f"{code}; {tell}", timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == hashlib.sha256(parents.root_tar("nodejs:20", cache).read_bytes()).hexdigest()
+
+
+@pytest.mark.slow
+def test_npm_installs_a_package_and_starts_a_service_that_uses_it(lab: Lab, mine: str, cache: Path) -> None:
+    """The package is a directory of the context, so that no registry is asked."""
+    parents.make_parents(lab.client, ["nodejs:20"], cache)
+    program = {"scripts": {"start": "node server.js"}, "dependencies": {"greeting": "file:./greeting"}}
+    package = {
+        "name": "greeting",
+        "version": "1.0.0",
+        "scripts": {"postinstall": "echo 'exports.text = \"Hi\"' > index.js"},
+    }
+    server = 'require("http").createServer((_, to) => to.end(require("greeting").text)).listen(8080)'
+    kit.build(
+        dockerfile='FROM nodejs:20\nWORKDIR /app\nCOPY . .\nRUN npm install --offline\nCMD ["npm", "start"]\n',
+        files={
+            "package.json": json.dumps(program),
+            "greeting/package.json": json.dumps(package),
+            "server.js": server,
+        },
+        tag=f"{mine}/node:1",
+    )
+    served = kit.serve(f"{mine}/node:1", port=8080)
+    assert served.answer == "Hi", served
