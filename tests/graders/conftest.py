@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -27,3 +28,13 @@ def grading_environment(
     (home / "home/.docker").mkdir(parents=True)
     (home / "home/.docker/config.json").write_text(proxies)
     return environment | {name: str(home / name.lower()) for name in names} | {"DOCKER_HOST": dockerd_host}
+
+
+@pytest.fixture(scope="module")
+def teacher(grading_environment: dict[str, str]) -> Iterator[pytest.MonkeyPatch]:
+    """The real dockerd, as a teacher's notebook meets it. A module that needs more overrides this with its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("DOCKER_HOST", "LAYERLAB_HOME", "HOME"):
+            patch.setenv(name, grading_environment[name])
+        patch.setenv("LAYERLAB_STUDENT", "ada")
+        yield patch

@@ -24,15 +24,9 @@ NAMES = ("a01-page", "ex01-quiet", "ex01-site")
 
 
 @pytest.fixture(scope="module")
-def teacher(grading_environment: dict[str, str], dockerd: docker.DockerClient, cache: Path) -> Iterator[None]:
-    """The real dockerd, as a teacher's notebook meets it, with the parent of this notebook."""
+def teacher(teacher: pytest.MonkeyPatch, dockerd: docker.DockerClient, cache: Path) -> None:
+    """With the parent of this notebook."""
     make_parents(dockerd, ["web:1"], cache)
-    patch = pytest.MonkeyPatch()
-    for name in ("DOCKER_HOST", "LAYERLAB_HOME", "HOME"):
-        patch.setenv(name, grading_environment[name])
-    patch.setenv("LAYERLAB_STUDENT", "ada")
-    yield
-    patch.undo()
 
 
 @pytest.fixture

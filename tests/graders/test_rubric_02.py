@@ -28,17 +28,6 @@ Functions = Mapping[str, Callable[..., Any]]
 
 
 @pytest.fixture(scope="module")
-def teacher(grading_environment: dict[str, str]) -> Iterator[None]:
-    """The real dockerd, as a teacher's notebook meets it."""
-    patch = pytest.MonkeyPatch()
-    for name in ("DOCKER_HOST", "LAYERLAB_HOME", "HOME"):
-        patch.setenv(name, grading_environment[name])
-    patch.setenv("LAYERLAB_STUDENT", "ada")
-    yield
-    patch.undo()
-
-
-@pytest.fixture(scope="module")
 def model() -> dict[str, Any]:
     """The functions of the model solution."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)

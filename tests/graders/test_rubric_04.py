@@ -45,17 +45,6 @@ GOOD: Mapping[str, float] = {
 Grade = Callable[..., Report]
 
 
-@pytest.fixture(scope="module")
-def teacher(grading_environment: dict[str, str]) -> Iterator[None]:
-    """The real dockerd, as a teacher's notebook meets it."""
-    patch = pytest.MonkeyPatch()
-    for name in ("DOCKER_HOST", "LAYERLAB_HOME", "HOME"):
-        patch.setenv(name, grading_environment[name])
-    patch.setenv("LAYERLAB_STUDENT", "ada")
-    yield
-    patch.undo()
-
-
 @pytest.fixture
 def grade(teacher: None, dockerd: Any, tmp_path: Path) -> Iterator[Grade]:
     """The report on a service made of this Dockerfile and this ``.dockerignore``."""

@@ -33,15 +33,10 @@ GOOD: Mapping[str, float] = {
 
 
 @pytest.fixture(scope="module")
-def teacher(grading_environment: dict[str, str]) -> Iterator[None]:
-    """The real dockerd, as a teacher's notebook meets it."""
-    patch = pytest.MonkeyPatch()
-    for name in ("DOCKER_HOST", "LAYERLAB_HOME", "HOME"):
-        patch.setenv(name, grading_environment[name])
-    patch.setenv("LAYERLAB_STUDENT", "ada")
+def teacher(teacher: pytest.MonkeyPatch) -> Iterator[None]:
+    """With what this notebook leaves there taken away at the end."""
     yield
     kit.reset("a05")
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

@@ -21,17 +21,12 @@ Build = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def teacher(grading_environment: dict[str, str], dockerd: docker.DockerClient, cache: Path) -> Iterator[None]:
-    """The real dockerd, as a teacher's notebook meets it, with the parents of this notebook."""
+def teacher(teacher: pytest.MonkeyPatch, dockerd: docker.DockerClient, cache: Path) -> Iterator[None]:
+    """With the parents of this notebook."""
     make_parents(dockerd, ["busybox:1", "debian:13"], cache)
-    patch = pytest.MonkeyPatch()
-    for name in ("DOCKER_HOST", "LAYERLAB_HOME", "HOME"):
-        patch.setenv(name, grading_environment[name])
-    patch.setenv("LAYERLAB_STUDENT", "ada")
-    patch.setenv("LAYERLAB_NOTEBOOK", "a07")
+    teacher.setenv("LAYERLAB_NOTEBOOK", "a07")
     yield
     kit.reset("a07")
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

@@ -20,17 +20,12 @@ Build = Callable[[str, str], None]
 
 
 @pytest.fixture(scope="module")
-def teacher(grading_environment: dict[str, str]) -> Iterator[None]:
-    """The real dockerd, as a teacher's notebook meets it."""
-    patch = pytest.MonkeyPatch()
-    for name in ("DOCKER_HOST", "LAYERLAB_HOME", "HOME"):
-        patch.setenv(name, grading_environment[name])
-    patch.setenv("LAYERLAB_STUDENT", "ada")
-    patch.setenv("LAYERLAB_NOTEBOOK", "a08")
+def teacher(teacher: pytest.MonkeyPatch, grading_environment: dict[str, str]) -> Iterator[None]:
+    """With what this notebook leaves there taken away at the end."""
+    teacher.setenv("LAYERLAB_NOTEBOOK", "a08")
     yield
     kit.reset("a08")
     stop_registry(Path(grading_environment["LAYERLAB_HOME"]))
-    patch.undo()
 
 
 @pytest.fixture
